@@ -1,0 +1,92 @@
+# Everything that is done with this repository has a target here. `make help` explains them.
+#
+# Environment: PYTHON chooses the interpreter that the environments are made from (default: python3, at least 3.11);
+# ARGS is passed on to pytest by `test` and `bench`; pip's own variables and files (PIP_INDEX_URL, PIP_CERT, ...)
+# decide where packages come from, and uv's (UV_INDEX, ...) do so for `lock`.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+MATHEMATICS := .venv-mathematics
+LOCK := infra/requirements.txt
+MATHEMATICS_LOCK := infra/requirements-mathematics.txt
+INSTALLED := $(VENV)/.installed
+MATHEMATICS_INSTALLED := $(MATHEMATICS)/.installed
+
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
+# A lock names every package there is, so pip resolves nothing; `pip check` proves that nothing is missing.
+FROM_LOCK := $(PIP_INSTALL) --no-deps --require-hashes -r
+COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help install nightly test check lint types layers mathematics bench lock clean
+
+help:  ## Explain the targets (the default)
+	@echo 'make <target> [PYTHON=python3.12] [ARGS="..."]'
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo '  PYTHON   the interpreter to make environments from (python3; at least 3.11)'
+	@echo '  ARGS     more arguments for pytest in test and bench, e.g. ARGS="-k weights"'
+	@echo '  PIP_*    where packages come from, as pip documents it; UV_* does so for lock'
+
+install: $(INSTALLED)  ## Create .venv with the locked packages and gmmdask itself (instant when up to date)
+
+nightly: $(INSTALLED) demo/lake  ## Run one night over the demonstration lake: fit, score, publish
+	$(VENV)/bin/gmmdask nightly infra/demo.toml
+
+test: $(INSTALLED)  ## Run the whole test suite, doctests and small benchmarks included
+	$(VENV)/bin/python -m pytest --benchmark-disable tests gmmdask $(wildcard benchmarks/test_*.py) $(ARGS)
+
+check: lint types layers mathematics  ## Run every check below; with --keep-going all of them, whatever fails
+
+lint: $(INSTALLED)  ## Check style and format (ruff)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(INSTALLED)  ## Check the annotations (mypy, strict)
+	$(VENV)/bin/mypy gmmdask $(wildcard flows/*.py)
+
+layers: $(INSTALLED)  ## Check who imports whom (import-linter)
+	$(VENV)/bin/lint-imports --no-logo --no-cache
+
+mathematics: $(MATHEMATICS_INSTALLED)  ## Test gmmdask/mixture where only NumPy, SciPy and Numba are installed
+	$(MATHEMATICS)/bin/python -m pytest --durations=0 tests/mixture gmmdask/mixture
+
+bench: $(INSTALLED)  ## Run the benchmarks and print their figures
+	$(VENV)/bin/python -m pytest --benchmark-only --timeout=0 benchmarks $(ARGS)
+
+lock: $(INSTALLED)  ## Choose the newest allowed versions and write both lock files anew
+	$(COMPILE) --upgrade --group dev pyproject.toml -o $(LOCK)
+	$(COMPILE) --upgrade --group pyproject.toml:mathematics -c $(LOCK) -o $(MATHEMATICS_LOCK)
+
+clean:  ## Remove everything that was generated: environments, caches, the demonstration
+	rm -rf $(VENV) $(MATHEMATICS) demo build dist
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
+	find . -type d -name __pycache__ -prune -exec rm -rf {} +
+
+$(INSTALLED): $(LOCK) pyproject.toml | $(VENV)/bin/python
+	@echo 'Installing the locked packages into $(VENV) (a few minutes the first time) ...'
+	@$(VENV)/bin/python $(FROM_LOCK) $(LOCK)
+	@$(VENV)/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@$(VENV)/bin/python -m pip check
+	@touch $@
+
+$(MATHEMATICS_INSTALLED): $(MATHEMATICS_LOCK) | $(MATHEMATICS)/bin/python
+	@echo 'Installing the locked packages into $(MATHEMATICS) ...'
+	@$(MATHEMATICS)/bin/python $(FROM_LOCK) $(MATHEMATICS_LOCK)
+	@$(MATHEMATICS)/bin/python -m pip check
+	@touch $@
+
+$(VENV)/bin/python $(MATHEMATICS)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'gmmdask needs Python 3.11 or newer; "$(PYTHON)" is: '"$$($(PYTHON) --version 2>&1 || true)"; \
+	  echo 'Name another interpreter: make <target> PYTHON=python3.12'; exit 1; }
+	@$(PYTHON) -m venv $(@:/bin/python=) || { \
+	  rm -rf $(@:/bin/python=); \
+	  echo 'The interpreter "$(PYTHON)" cannot make an environment: install its venv module (Debian: python3-venv)'; \
+	  exit 1; }
+
+demo/lake: | $(INSTALLED)
+	$(VENV)/bin/python -m infra.demonstration

@@ -14,7 +14,7 @@ MATHEMATICS_LOCK := infra/requirements-mathematics.txt
 INSTALLED := $(VENV)/.installed
 MATHEMATICS_INSTALLED := $(MATHEMATICS)/.installed
 
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check --no-input
 # A lock names every package there is, so pip resolves nothing; `pip check` proves that nothing is missing.
 FROM_LOCK := $(PIP_INSTALL) --no-deps --require-hashes -r
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -35,13 +37,14 @@ LONGEST_FILE = 300
 LONGEST_FUNCTION = 50
 
 
-def texts() -> Iterator[tuple[Path, str]]:
-    for path in sorted(ROOT.rglob("*")):
-        parts = path.relative_to(ROOT).parts
-        hidden = any(part.startswith(".") and part not in {".ci", ".gitignore"} for part in parts)
-        if hidden or GENERATED & set(parts) or path.suffix not in SUFFIXES or not path.is_file():
-            continue
-        yield path.relative_to(ROOT), path.read_text(encoding="utf-8")
+@cache
+def texts() -> list[tuple[Path, str]]:
+    """Return every text file that is part of the repository, by its path from the root."""
+    found = []
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = [name for name in folders if name == ".ci" or (not name.startswith(".") and name not in GENERATED)]
+        found += [path for name in files if (path := Path(folder, name)).suffix in SUFFIXES]
+    return [(path.relative_to(ROOT), path.read_text(encoding="utf-8")) for path in sorted(found)]
 
 
 def mentions(pattern: re.Pattern[str]) -> list[str]:

@@ -1,0 +1,177 @@
+"""Where a lake lives: a folder on any fsspec filesystem, and the one place that translates the errors of storage.
+
+Nothing here knows Parquet. A location is a value: it is pickled to workers, which open the filesystem again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import IO, Any, cast
+
+import fsspec
+
+from gmmdask.errors import GmmdaskError, StorageError, UnreadablePartitionError
+
+SUFFIXES = (".parquet", ".parq", ".pq")
+_CREDENTIALS = re.compile(r"(?<=://)[^/@]*@|\?.*$")
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Location:
+    """A folder of Parquet files (or a single one) on a filesystem that is opened on demand.
+
+    Parameters
+    ----------
+    uri : str
+        Local folder, or a URI that fsspec knows (`file://`, `s3://`, `memory://`).
+    storage_options : mapping
+        Passed to the filesystem; may hold credentials, so it is never printed.
+    """
+
+    uri: str
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __repr__(self) -> str:
+        return f"Location(uri={self.shown!r})"
+
+    @property
+    def shown(self) -> str:
+        """The URI without credentials."""
+        return _CREDENTIALS.sub("", self.uri)
+
+    def open_filesystem(self) -> tuple[Any, str]:
+        """Return the fsspec filesystem and the root path on it.
+
+        Raises
+        ------
+        StorageError
+            The protocol is unknown or its options are not accepted.
+        """
+        with _reaching(self.shown):
+            filesystem, root = fsspec.core.url_to_fs(self.uri, **self.storage_options)
+            return filesystem, str(root).rstrip("/") or "/"
+
+    def resolve(self) -> Location:
+        """Return the same location independent of the folder that a process happens to work in.
+
+        Raises
+        ------
+        StorageError
+            The protocol is unknown or its options are not accepted.
+        """
+        filesystem, root = self.open_filesystem()
+        if "file" not in filesystem.protocol:
+            return self
+        return replace(self, uri=filesystem.unstrip_protocol(root))
+
+    def list_files(self) -> dict[str, str]:
+        """Return the fingerprint of every Parquet file by its path relative to the root.
+
+        Raises
+        ------
+        StorageError
+            There is no such folder or bucket, or it cannot be reached.
+        """
+        filesystem, root = self.open_filesystem()
+        with _reaching(self.shown):
+            filesystem.invalidate_cache()
+            found = filesystem.find(root, detail=True)
+            if not found and not filesystem.exists(root):
+                raise FileNotFoundError(f"no such path: {self.shown}")
+        fingerprints = {_relative(path, root): fingerprint_of(info) for path, info in found.items()}
+        return {path: fingerprint for path, fingerprint in fingerprints.items() if _is_data(path)}
+
+    @contextmanager
+    def open_file(self, path: str, fingerprint: str | None = None) -> Iterator[IO[bytes]]:
+        """Open a file below the root and translate what goes wrong within the block.
+
+        Parameters
+        ----------
+        path : str
+            Path relative to the root.
+        fingerprint : str, optional
+            What the file had when it was listed.
+
+        Raises
+        ------
+        UnreadablePartitionError
+            The file is gone, changed since it was listed, or its content cannot be read.
+        """
+        filesystem, root = self.open_filesystem()
+        full = root if path == PurePosixPath(root).name and not filesystem.isdir(root) else f"{root.rstrip('/')}/{path}"
+        with unreadable(path):
+            if fingerprint is not None:
+                _require_unchanged(filesystem, full, path, fingerprint)
+            with filesystem.open(full, "rb", cache_type="none") as file:
+                yield cast("IO[bytes]", file)
+
+
+def fingerprint_of(info: Mapping[str, Any]) -> str:
+    """Return the etag of a listed file, else its size and modification time."""
+    etag = info.get("ETag") or info.get("etag")
+    if etag:
+        return str(etag).strip('"')
+    time = next((info[key] for key in _TIMES if info.get(key) is not None), "")
+    return f"{info.get('size')}-{time}"
+
+
+@contextmanager
+def unreadable(partition: str) -> Iterator[None]:
+    """Translate any foreign error into one that names the partition.
+
+    Decoders raise a wide family of errors on damaged bytes, and filesystems bring their own; whoever reads a
+    partition needs to know which one it was.
+    """
+    try:
+        yield
+    except GmmdaskError:
+        raise
+    except FileNotFoundError as error:
+        raise UnreadablePartitionError(
+            f"partition {partition!r} is gone since the lake was opened; open the lake again"
+        ) from error
+    except Exception as error:
+        raise UnreadablePartitionError(
+            f"partition {partition!r} cannot be read ({type(error).__name__}: {error}); "
+            "restore or remove the file, then open the lake again"
+        ) from error
+
+
+@contextmanager
+def _reaching(shown: str) -> Iterator[None]:
+    try:
+        yield
+    except GmmdaskError:
+        raise
+    except FileNotFoundError as error:
+        raise StorageError(f"there is no folder or bucket {shown!r}; check the address") from error
+    except PermissionError as error:
+        raise StorageError(f"{shown!r} refused the credentials ({error}); check the environment") from error
+    except Exception as error:
+        raise StorageError(f"{shown!r} cannot be reached ({type(error).__name__}: {error})") from error
+
+
+def _require_unchanged(filesystem: Any, full: str, path: str, fingerprint: str) -> None:
+    filesystem.invalidate_cache(filesystem._parent(full))
+    now = fingerprint_of(filesystem.info(full))
+    if now != fingerprint:
+        raise UnreadablePartitionError(
+            f"partition {path!r} was rewritten since the lake was opened (it was {fingerprint}, it is {now}); "
+            "open the lake again"
+        )
+
+
+def _relative(path: str, root: str) -> str:
+    if path == root:
+        return PurePosixPath(path).name
+    return path[len(root.rstrip("/")) + 1 :]
+
+
+def _is_data(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    return path.endswith(SUFFIXES) and not any(part.startswith(("_", ".")) for part in parts)

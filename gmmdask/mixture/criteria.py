@@ -90,4 +90,3 @@ def remaining_gain(trace: tuple[float, ...]) -> float:
         return 0.0
     rate = last / before if before > 0 else 1.0
     return last * rate / (1.0 - rate) if rate < 1.0 else float("inf")
-

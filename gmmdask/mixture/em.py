@@ -15,7 +15,7 @@ from gmmdask.mixture.parameters import MixtureParameters
 from gmmdask.mixture.structures import Moments, Structure
 
 WeightType = Literal["frequency", "importance"]
-Status = Literal["running", "converged", "exhausted"]
+Status = Literal["running", "converged", "exhausted", "degenerate"]
 
 COUNT_FLOOR = 10 * float(np.finfo(np.float64).eps)
 """Added to every component's count, so that an empty component divides by something."""
@@ -67,7 +67,8 @@ class FitState:
         M-steps taken.
     trace : tuple of float
         Log-likelihood per row (nats) before each M-step.
-    status : {"running", "converged", "exhausted"}
+    status : {"running", "converged", "exhausted", "degenerate"}
+        Degenerate where a covariance is no longer positive definite.
     """
 
     parameters: MixtureParameters
@@ -113,4 +114,6 @@ def advance(state: FitState, log_likelihood: float, moments: Moments, spec: Mode
     iteration = state.iteration + 1
     converged = abs(log_likelihood - state.lower_bound) < spec.tol
     status: Status = "converged" if converged else "exhausted" if iteration >= spec.max_iter else "running"
+    if not parameters.is_positive_definite:
+        status = "degenerate"
     return FitState(parameters=parameters, iteration=iteration, trace=(*state.trace, log_likelihood), status=status)

@@ -96,6 +96,14 @@ class MixtureParameters:
         """Upper triangular U with U·Uᵀ = Σ⁻¹ for each component, shape (n_components, n_features, n_features)."""
         return np.stack([_precision_factor(matrix, k) for k, matrix in enumerate(self.matrices)])
 
+    @property
+    def is_positive_definite(self) -> bool:
+        """Whether every covariance has a Cholesky factor, so that densities exist."""
+        try:
+            return bool(np.isfinite(self.precision_factors).all())
+        except DegenerateMixtureError:
+            return False
+
     @cached_property
     def log_determinants(self) -> FloatArray:
         """Logarithms of the determinants of the precision factors: −½ log|Σ|, shape (n_components,)."""

@@ -138,11 +138,11 @@ class Stack:
         return statistics.moments(candidate, self.references(candidate))
 
 
-def compile_stack(candidates: Sequence[MixtureParameters], reference: Reference) -> Stack:
+def compile_stack(candidates: Sequence[MixtureParameters], reference: Reference, *, centred: bool = False) -> Stack:
     """Compile candidates for a pass.
 
     A candidate whose centred second moments would lose more than 1e-10 of a variance (ε·λ_max(D·P_k·D)·|D⁻¹(μ_k − c)|²)
-    has its sums taken about its own means.
+    has its sums taken about its own means, unless `centred` says that only densities are wanted.
 
     Raises
     ------
@@ -153,10 +153,12 @@ def compile_stack(candidates: Sequence[MixtureParameters], reference: Reference)
     """
     d = len(reference.centre)
     if not candidates or any(c.n_features != d for c in candidates):
-        raise InvalidInputError(f"A stack needs candidates of {d} features each; got {[c.n_features for c in candidates]}.")
+        raise InvalidInputError(
+            f"A stack needs candidates of {d} features each; got {[c.n_features for c in candidates]}."
+        )
     spreads = [_largest_scaled_precisions(c, reference.scale) for c in candidates]
     local = [
-        bool((EPSILON * s * _scaled_distances(c, reference)).max() > LOCAL_REFERENCE_LIMIT)
+        not centred and bool((EPSILON * s * _scaled_distances(c, reference)).max() > LOCAL_REFERENCE_LIMIT)
         for c, s in zip(candidates, spreads, strict=True)
     ]
     layout = StackLayout(
@@ -167,15 +169,15 @@ def compile_stack(candidates: Sequence[MixtureParameters], reference: Reference)
         ),
         reference=_reference_fingerprint(candidates, local, reference),
     )
-    centred = [candidates[c] for c in layout.order]
+    ordered = [candidates[c] for c in layout.order]
     return Stack(
         candidates=tuple(candidates),
         reference=reference,
         layout=layout,
-        coefficients=_coefficients(centred, reference.centre),
-        factor_form=FactorForm.of(centred, d),
+        coefficients=_coefficients(ordered, reference.centre),
+        factor_form=FactorForm.of(ordered, d),
         bounds=np.array([EPSILON * spreads[c].max() for c in layout.order]),
-        tied_precisions=_tied_precisions(centred, d),
+        tied_precisions=_tied_precisions(ordered, d),
         local_forms=tuple(FactorForm.of([candidates[c]], d) for c in layout.local),
     )
 
@@ -201,7 +203,9 @@ def _reference_fingerprint(candidates: Sequence[MixtureParameters], local: Seque
     return hashlib.blake2b("|".join([centre, *own]).encode(), digest_size=8).hexdigest()
 
 
-def _coefficients(centred: Sequence[MixtureParameters], centre: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def _coefficients(
+    centred: Sequence[MixtureParameters], centre: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     spherical, tied, diagonal, full = (
         _structure_rows([c for c in centred if c.structure == structure], structure, centre) for structure in STRUCTURES
     )

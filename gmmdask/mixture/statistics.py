@@ -216,7 +216,9 @@ class SufficientStatistics:
         """
         shape, d = self.layout.candidates[candidate], self.layout.n_features
         if shape.local:
-            counts, first, second = (self.layout.view(self.sums, f"{p}{candidate}") for p in ("counts", "first", "second"))
+            counts, first, second = (
+                self.layout.view(self.sums, f"{p}{candidate}") for p in ("counts", "first", "second")
+            )
             return Moments(counts=counts, first=first, second=shape.structure.compress(second), references=references)
         rows = self.layout.rows(self.sums, candidate)
         if shape.structure == SPHERICAL:

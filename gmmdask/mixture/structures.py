@@ -184,7 +184,7 @@ class Spherical(Structure):
         """Return (Σ r·|x|²/n − |m|²)/d + reg_covar, where rounding can never leave a negative variance."""
         offsets = moments.first / moments.counts[:, None]
         spread = moments.second / moments.counts - np.einsum("kj,kj->k", offsets, offsets)
-        return np.maximum(spread / offsets.shape[1], 0.0) + reg_covar
+        return np.asarray(np.maximum(spread / offsets.shape[1], 0.0) + reg_covar)
 
 
 SPHERICAL, TIED, DIAGONAL, FULL = Spherical(), Tied(), Diagonal(), Full()

@@ -1,0 +1,113 @@
+"""The pass for small stacks of full candidates: one compiled function per leaf that never builds the features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from gmmdask.mixture.kernels.arrays import ERROR_LIMIT, Rows, Stack, Sums, aligned
+from gmmdask.mixture.kernels.blocks import factor_rows
+from gmmdask.mixture.kernels.softmax import LANES, fold, softmax_tile
+from gmmdask.mixture.kernels.tiles import evaluate, pack, packed_positions, packed_size, summarize, symmetric, unpack
+
+
+@njit(nogil=True, cache=True)
+def load_block(values: Any, weights: Any, start: int, centre: Any, raw: Any, block_weights: Any) -> None:
+    """Copy LANES rows as float64; rows of weight zero and those behind the end become the centre with weight zero."""
+    stop = min(start + LANES, values.shape[1])
+    for i in range(LANES):
+        block_weights[i] = 0.0
+    for i in range(start, stop):
+        block_weights[i - start] = weights[i] if weights.shape[0] > 0 else 1.0
+    for j in range(values.shape[0]):
+        row, origin = raw[j], centre[j]
+        for i in range(stop - start, LANES):
+            row[i] = origin
+        for i in range(stop - start):
+            row[i] = origin if block_weights[i] == 0.0 else values[j, start + i]
+
+
+@njit(nogil=True, cache=True, fastmath={"contract"})
+def centre_block(raw: Any, centre: Any, scale: Any, x: Any, radii: Any) -> float:
+    """Fill x = raw - centre and return max |x / scale|^2."""
+    radii[:] = 0.0
+    for j in range(raw.shape[0]):
+        row, out = raw[j], x[j]
+        origin, inverse = centre[j], 1.0 / scale[j]
+        for i in range(LANES):
+            out[i] = row[i] - origin
+            radii[i] += (out[i] * inverse) * (out[i] * inverse)
+    largest = 0.0
+    for i in range(LANES):
+        largest = max(largest, radii[i])
+    return float(largest)
+
+
+@njit(nogil=True, cache=True)
+def _candidate(c: int, offsets: Any, model: Any, block: Any, exact: bool, work: Any) -> float:
+    """Fill the responsibilities of one candidate for a block and return its log-likelihood there."""
+    packed, first, constants, means, factors = model
+    raw, x, weights, joint = block
+    factor_work, lanes = work
+    begin, end = offsets[c], offsets[c + 1]
+    if exact:
+        factor_rows(raw, means[begin:end], factors[begin:end], constants[begin:end], joint[begin:end], factor_work)
+    else:
+        for m in range(begin, end):
+            evaluate(first[m], packed[m], x, joint[m])
+    softmax_tile(joint[begin:end], weights, lanes[0], lanes[1])
+    for i in range(LANES):
+        lanes[2, i] = weights[i] * lanes[0, i]
+    return float(fold(lanes[2]))
+
+
+@njit(nogil=True, cache=True)
+def _add_block(offsets: Any, bounds: Any, model: Any, block: Any, work: Any, radius: float, out: Any) -> None:
+    """Add one block to the packed sums of all components, and of the weights themselves where `out` has a row for them."""
+    log_likelihood, counts, sums = out
+    weights, joint = block[2], block[3]
+    for c in range(bounds.shape[0]):
+        log_likelihood[c] += _candidate(c, offsets, model, block, bounds[c] * radius > ERROR_LIMIT, work)
+    if sums.shape[0] > joint.shape[0] - 1:
+        joint[joint.shape[0] - 1, :] = weights
+    for m in range(sums.shape[0]):
+        work[1][2, :] = joint[m]
+        counts[m] += fold(work[1][2])
+        summarize(joint[m], block[1], sums[m])
+
+
+@njit(nogil=True, cache=True)
+def _fused_leaf(values: Any, weights: Any, place: Any, offsets: Any, bounds: Any, model: Any, block: Any, work: Any, out: Any) -> None:
+    centre, scale = place
+    raw, x, block_weights = block[0], block[1], block[2]
+    for start in range(0, values.shape[1], LANES):
+        load_block(values, weights, start, centre, raw, block_weights)
+        radius = centre_block(raw, centre, scale, x, work[1][2])
+        _add_block(offsets, bounds, model, block, work, radius, out)
+
+
+def accumulate_fused(rows: Rows, stack: Stack, sums: Sums, *, with_shared: bool = False) -> None:
+    """Add one pass over the rows to the sums, for a stack of full candidates only.
+
+    Parameters and results are those of `accumulate_stacked`; the two agree to rounding, not to the bit.
+    """
+    d, n_components = stack.means.shape[1], len(stack.full)
+    positions = np.empty(packed_size(d), dtype=np.int64)
+    packed_positions(d, positions)
+    packed = pack(stack.full, positions)
+    x = aligned(-(-d // 4) * 4, LANES)
+    x[...] = 0.0
+    block = (aligned(d, LANES), x, aligned(LANES), aligned(n_components + 1, LANES))
+    work = (aligned(1 + d, LANES), aligned(3, LANES))
+    n_sums = n_components + with_shared
+    out = (np.zeros(len(stack.bounds)), np.zeros(n_sums), np.zeros((n_sums, len(positions))))
+    model = (packed, np.ascontiguousarray(stack.full[:, 0]), stack.constants, stack.means, stack.factors)
+    weights = np.empty(0) if rows.weights is None else rows.weights
+    _fused_leaf(rows.values, weights, (rows.centre, rows.scale), stack.offsets, stack.bounds, model, block, work, out)
+    sums.log_likelihood[...] += out[0]
+    expanded = unpack(out[1], out[2], positions)
+    sums.full[...] += expanded[:n_components]
+    if with_shared:
+        sums.shared[...] += symmetric(expanded[n_components:], d)[0]

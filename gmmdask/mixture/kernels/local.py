@@ -1,0 +1,91 @@
+"""Sums of one candidate about its components' own means, for components that are tight and far from the centre."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from gmmdask.mixture.kernels.arrays import FloatArray, Rows, Stack, aligned
+from gmmdask.mixture.kernels.blocks import factor_row
+from gmmdask.mixture.kernels.fused import load_block
+from gmmdask.mixture.kernels.softmax import LANES, fold, softmax_tile
+from gmmdask.mixture.kernels.tiles import packed_positions, packed_size, summarize, symmetric, unpack
+
+
+class LocalSums(NamedTuple):
+    """Sums of one candidate of K components.
+
+    Attributes
+    ----------
+    log_likelihood : ndarray of shape ()
+        Weighted log-likelihood, in nats.
+    counts : ndarray of shape (K,)
+        Weighted responsibilities r.
+    first : ndarray of shape (K, d)
+        Sum of r (x - mu_k).
+    second : ndarray of shape (K, d, d)
+        Sum of r (x - mu_k) (x - mu_k)'.
+    """
+
+    log_likelihood: FloatArray
+    counts: FloatArray
+    first: FloatArray
+    second: FloatArray
+
+
+def empty_local_sums(stack: Stack) -> LocalSums:
+    """Return zeros in the shapes that belong to a stack of one candidate."""
+    k, d = stack.means.shape
+    return LocalSums(np.zeros(()), np.zeros(k), np.zeros((k, d)), np.zeros((k, d, d)))
+
+
+@njit(nogil=True, cache=True)
+def _local_leaf(values: Any, weights: Any, centre: Any, model: Any, block: Any, out: Any) -> float:
+    """Fill counts and packed sums about the means; return the log-likelihood."""
+    means, factors, constants = model
+    raw, block_weights, joint, differences, lanes = block
+    counts, sums = out
+    d = raw.shape[0]
+    log_likelihood = 0.0
+    for start in range(0, values.shape[1], LANES):
+        load_block(values, weights, start, centre, raw, block_weights)
+        for m in range(means.shape[0]):
+            factor_row(raw, means[m], factors[m], constants[m], joint[m], differences[m])
+        softmax_tile(joint, block_weights, lanes[0], lanes[1])
+        for i in range(LANES):
+            lanes[2, i] = block_weights[i] * lanes[0, i]
+        log_likelihood += fold(lanes[2])
+        for m in range(means.shape[0]):
+            lanes[2, :] = joint[m]
+            counts[m] += fold(lanes[2])
+            differences[m, 1 + d :] = 0.0
+            summarize(joint[m], differences[m, 1:], sums[m])
+    return log_likelihood
+
+
+def accumulate_local(rows: Rows, stack: Stack, sums: LocalSums) -> None:
+    """Add one pass over the rows to the sums of one candidate, about its components' means.
+
+    Parameters
+    ----------
+    rows : Rows
+        Any number of rows; the centre only stands in for rows of weight zero.
+    stack : Stack
+        One candidate of any structure; its constants, means and factors are used.
+    sums : LocalSums
+        Added to in place.
+    """
+    k, d = stack.means.shape
+    positions = np.empty(packed_size(d), dtype=np.int64)
+    packed_positions(d, positions)
+    counts, packed = np.zeros(k), np.zeros((k, len(positions)))
+    block = (aligned(d, LANES), aligned(LANES), aligned(k, LANES), aligned(k, 1 - d // -4 * 4, LANES), aligned(3, LANES))
+    weights = np.empty(0) if rows.weights is None else rows.weights
+    model = (stack.means, stack.factors, stack.constants)
+    sums.log_likelihood[...] += _local_leaf(rows.values, weights, rows.centre, model, block, (counts, packed))
+    expanded = unpack(counts, packed, positions)
+    sums.counts[...] += counts
+    sums.first[...] += expanded[:, 1 : 1 + d]
+    sums.second[...] += symmetric(expanded, d)

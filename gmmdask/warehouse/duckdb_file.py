@@ -1,0 +1,286 @@
+"""The warehouse as one DuckDB file: everything of a run enters in one transaction.
+
+Staged Parquet is read by DuckDB itself, through the registered fsspec filesystem where it does not lie on a local disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from gmmdask.errors import InvalidInputError, UnknownNameError, WarehouseError
+from gmmdask.warehouse.connection import Limits, Patience, opened
+from gmmdask.warehouse.port import pass_by
+from gmmdask.warehouse.release import Release, StagedRows
+from gmmdask.warehouse.schema import conform, create_table, create_view, quote
+from gmmdask.warehouse.staging import STAGED_ASSIGNMENTS
+from gmmdask.warehouse.tables import ASSIGNMENTS, PUBLICATIONS, TABLES
+from gmmdask.warehouse.views import CHAMPION_BEFORE, LATEST_LABELS, VIEWS
+
+SHOWN_IDS = 5
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DuckDBFile:
+    """A warehouse in one DuckDB file; see `gmmdask.warehouse.port.Warehouse` for what it does.
+
+    Parameters
+    ----------
+    path : str
+        The file; it is created by the first publication, its folder is not.
+    limits : Limits
+        Memory, threads and spill folder of DuckDB.
+    patience : Patience
+        How long to wait while others hold the file.
+    now : callable
+        The time of a publication.
+    """
+
+    path: str
+    limits: Limits = field(default_factory=Limits)
+    patience: Patience = field(default_factory=Patience)
+    now: Callable[[], datetime] = _now
+
+    def publish(self, release: Release, *, at: Callable[[str], None] = pass_by) -> bool:
+        """Publish a release in one transaction; see `Warehouse.publish`."""
+        if self._is_published(release):
+            return False
+        if release.staged is not None:
+            check_staged(release.staged, release, self.limits, self.path)
+        at("checked")
+        with opened(self.path, limits=self.limits, patience=self.patience, read_only=False) as connection:
+            at("opened")
+            if release.staged is not None:
+                _register(connection, release.staged)
+            published = self._transact(connection, release, at)
+            at("committed")
+        at("closed")
+        return published
+
+    def _transact(self, connection: duckdb.DuckDBPyConnection, release: Release, at: Callable[[str], None]) -> bool:
+        connection.begin()
+        _create(connection)
+        at("created")
+        if release.run_id is not None and _is_published(connection, release.run_id):
+            connection.rollback()
+            return False
+        for name, rows in release.tables.items():
+            _insert(connection, name, rows)
+            at(f"table {name}")
+        if release.staged is not None:
+            _load(connection, release, release.staged)
+            at("table assignments")
+        _insert(connection, PUBLICATIONS.name, _publication_rows(connection, release, self.now()))
+        at("table publications")
+        connection.commit()
+        return True
+
+    def remove_superseded(self) -> int:
+        """Remove assignments that no view shows; see `Warehouse.remove_superseded`."""
+        if not self._has_tables():
+            return 0
+        statement = f"""DELETE FROM assignments AS a WHERE NOT EXISTS (
+            SELECT 1 FROM publications AS p
+            WHERE p.segmentation = a.segmentation AND p.dt = a.dt AND p.run_id = a.run_id
+              AND p.publication_id IN ({LATEST_LABELS}))"""  # noqa: S608
+        with opened(self.path, limits=self.limits, patience=self.patience, read_only=False) as connection:
+            ((removed,),) = connection.execute(statement).fetchall()
+            connection.execute("CHECKPOINT")
+        return int(removed)
+
+    def name_segment(self, segmentation: str, segment_id: int, name: str | None) -> None:
+        """Name a segment in every run; see `Warehouse.name_segment`."""
+        statement = """UPDATE segments SET name = $name WHERE segment_id = $segment_id
+            AND run_id IN (SELECT run_id FROM publications WHERE segmentation = $segmentation)"""
+        values = {"segmentation": segmentation, "segment_id": segment_id, "name": name}
+        changed = 0
+        if self._has_tables():
+            with opened(self.path, limits=self.limits, patience=self.patience, read_only=False) as connection:
+                ((changed,),) = connection.execute(statement, values).fetchall()
+        if not changed:
+            raise UnknownNameError(f"segmentation {segmentation!r} has no segment {segment_id} in {self.path}")
+
+    def champion_before(self, segmentation: str, dt: date) -> str | None:
+        """Return the model in force before a date; see `Warehouse.champion_before`."""
+        return self._value(CHAMPION_BEFORE, {"segmentation": segmentation, "dt": dt})
+
+    def published_run(self, run_key: str) -> str | None:
+        """Return the run published under a key; see `Warehouse.published_run`."""
+        return self._value("SELECT run_id FROM runs WHERE run_key = $run_key", {"run_key": run_key})
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Return the result of a query; see `Warehouse.query`."""
+        if not Path(self.path).exists():
+            raise WarehouseError(f"there is no warehouse {self.path} yet: the first published run creates it")
+        with opened(self.path, limits=self.limits, patience=self.patience, read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            relation = connection.sql(sql, params=dict(parameters or {}))
+            result: pa.Table | None = None if relation is None else relation.to_arrow_table()
+        if result is None:
+            raise WarehouseError(f"a query of {self.path} must return rows; this statement returns none")
+        return result
+
+    def _value(self, sql: str, parameters: Mapping[str, Any]) -> str | None:
+        if not self._has_tables():
+            return None
+        values = self.query(sql, parameters).column(0).to_pylist()
+        return str(values[0]) if values else None
+
+    def _has_tables(self) -> bool:
+        """Return whether anything was ever published; a crash in the first transaction leaves an empty file."""
+        if not Path(self.path).exists():
+            return False
+        found = self.query("SELECT 1 FROM duckdb_tables() WHERE table_name = $name", {"name": PUBLICATIONS.name})
+        return found.num_rows > 0
+
+    def _is_published(self, release: Release) -> bool:
+        if release.run_id is None or not self._has_tables():
+            return False
+        values = {"run_id": release.run_id}
+        return self.query("SELECT 1 FROM publications WHERE run_id = $run_id", values).num_rows > 0
+
+
+def check_staged(staged: StagedRows, release: Release, limits: Limits, path: str) -> None:
+    """Refuse staged rows with missing or repeated ids, or of dates that are not published.
+
+    Needs no warehouse, so it keeps nobody waiting.
+
+    Raises
+    ------
+    InvalidInputError
+        Names dates, ids and counts.
+    WarehouseError
+        The files cannot be read, or are not those that were staged.
+    """
+    if not staged.paths:
+        return
+    # One database per call: the default in-memory one would be shared.
+    with opened(":memory:", limits=_in_memory(limits, path), patience=Patience(), read_only=False) as connection:
+        _register(connection, staged)
+        _check_dates(connection, staged, release)
+        _check_ids(connection, staged, release)
+
+
+def _in_memory(limits: Limits, path: str) -> Limits:
+    spill = limits.temp_directory or f"{path}.tmp"
+    return Limits(memory_limit=limits.memory_limit, temp_directory=spill, threads=limits.threads)
+
+
+def _check_dates(connection: duckdb.DuckDBPyConnection, staged: StagedRows, release: Release) -> None:
+    counted = connection.execute(
+        "SELECT dt, count(*) FROM read_parquet($paths) GROUP BY dt ORDER BY dt", {"paths": _uris(staged)}
+    ).fetchall()
+    strangers = {dt for dt, _ in counted} - {publication.dt for publication in release.publications}
+    if strangers:
+        raise InvalidInputError(
+            f"run {release.run_id} staged rows of {min(strangers)}, a date that it does not publish "
+            f"({len(strangers)} such dates)"
+        )
+    if sum(count for _, count in counted) != staged.rows:
+        found = sum(count for _, count in counted)
+        raise WarehouseError(f"run {release.run_id} staged {staged.rows} rows, its files hold {found}: compute it again")
+
+
+def _check_ids(connection: duckdb.DuckDBPyConnection, staged: StagedRows, release: Release) -> None:
+    repeated = connection.execute(
+        """SELECT dt, id, count(*) AS times FROM read_parquet($paths) GROUP BY dt, id
+        HAVING count(*) > 1 OR id IS NULL ORDER BY dt, id LIMIT $shown""",
+        {"paths": _uris(staged), "shown": SHOWN_IDS},
+    ).fetchall()
+    if repeated:
+        listed = "; ".join(f"{dt}: {'NULL' if id_ is None else repr(id_)} in {times} rows" for dt, id_, times in repeated)
+        raise InvalidInputError(
+            f"ids must be present and unique within a date, but run {release.run_id} of {release.segmentation!r} has {listed}"
+            f"{' ...' if len(repeated) == SHOWN_IDS else ''}. Mend the source, or choose another id column; nothing was published"
+        )
+
+
+def _register(connection: duckdb.DuckDBPyConnection, staged: StagedRows) -> None:
+    if not _is_local(staged):
+        connection.register_filesystem(staged.filesystem)
+
+
+def _is_local(staged: StagedRows) -> bool:
+    protocol = staged.filesystem.protocol
+    return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
+
+
+def _uris(staged: StagedRows) -> list[str]:
+    if _is_local(staged):
+        return list(staged.paths)
+    return [staged.filesystem.unstrip_protocol(path) for path in staged.paths]
+
+
+def _create(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables that are absent, and renew the views."""
+    present = _columns(connection)
+    for name, table in TABLES.items():
+        expected = [(column.name, column.type) for column in table.columns]
+        if name not in present:
+            for statement in create_table(table):
+                connection.execute(statement)
+        elif present[name] != expected:
+            raise WarehouseError(_differs(name, present[name], expected))
+    for view in VIEWS.values():
+        for statement in create_view(view):
+            connection.execute(statement)
+
+
+def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for table, column, type_ in connection.execute(
+        """SELECT table_name, column_name, data_type FROM duckdb_columns()
+        WHERE database_name = current_database() AND schema_name = 'main' AND NOT internal ORDER BY table_name, column_index"""
+    ).fetchall():
+        found.setdefault(table, []).append((column, type_))
+    return found
+
+
+def _differs(name: str, present: list[tuple[str, str]], expected: list[tuple[str, str]]) -> str:
+    different = sorted(set(present) ^ set(expected))
+    listed = ", ".join(f"{column} {type_}" for column, type_ in different) or "their order"
+    return f"table {name} of this warehouse is not the one this version writes; they differ in {listed}. Use another warehouse"
+
+
+def _is_published(connection: duckdb.DuckDBPyConnection, run_id: str) -> bool:
+    return bool(connection.execute("SELECT 1 FROM publications WHERE run_id = $1 LIMIT 1", [run_id]).fetchall())
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    columns = ", ".join(map(quote, rows.column_names))
+    connection.register("incoming_rows", rows)
+    connection.execute(f"INSERT INTO {quote(name)} ({columns}) SELECT {columns} FROM incoming_rows")  # noqa: S608
+    connection.unregister("incoming_rows")
+
+
+def _load(connection: duckdb.DuckDBPyConnection, release: Release, staged: StagedRows) -> None:
+    if not staged.paths:
+        return
+    columns = ", ".join(quote(column.name) for column in STAGED_ASSIGNMENTS.columns)
+    connection.execute(
+        f"""INSERT INTO {quote(ASSIGNMENTS.name)} (segmentation, run_id, {columns})
+        SELECT $segmentation, $run_id, {columns} FROM read_parquet($paths)""",  # noqa: S608
+        {"segmentation": release.segmentation, "run_id": release.run_id, "paths": _uris(staged)},
+    )
+
+
+def _publication_rows(connection: duckdb.DuckDBPyConnection, release: Release, now: datetime) -> pa.Table:
+    ((last,),) = connection.execute("SELECT coalesce(max(publication_id), 0) FROM publications").fetchall()
+    rows = [
+        {"publication_id": last + number, "published_at": now, **{name: getattr(publication, name) for name in _GIVEN}}
+        for number, publication in enumerate(sorted(release.publications, key=lambda one: one.dt), start=1)
+    ]
+    return conform(PUBLICATIONS, rows, {})
+
+
+_GIVEN = ("segmentation", "kind", "dt", "run_id", "model_id", "champion_id")

@@ -1,0 +1,77 @@
+"""What the rest of gmmdask asks of a warehouse, whichever database it is. Contract only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from gmmdask.warehouse.release import Release
+
+
+def pass_by(point: str) -> None:
+    """Do nothing at a named point; tests pass a function that stops there."""
+
+
+class Warehouse(Protocol):
+    """Tables and views of `gmmdask.warehouse.tables` and `.views`, published to and read from.
+
+    An object holds settings only: every call opens what it needs and leaves nothing open.
+    """
+
+    def publish(self, release: Release, *, at: Callable[[str], None] = pass_by) -> bool:
+        """Make everything of a release visible at once, and return whether that was still to be done.
+
+        A run that is published already is left alone.
+
+        Parameters
+        ----------
+        release : Release
+            What to publish.
+        at : callable
+            Called with the name of every point at which a crash must do no harm.
+
+        Raises
+        ------
+        InvalidInputError
+            Ids are missing or repeated within a date, or rows belong to dates that are not published.
+        WarehouseBusyError
+            Others kept the warehouse open for longer than the timeout; nothing was written.
+        WarehouseError
+            The warehouse cannot be opened or written to; nothing was written.
+        """
+        ...
+
+    def remove_superseded(self) -> int:
+        """Remove assignments that no view shows any more, and return how many went."""
+        ...
+
+    def name_segment(self, segmentation: str, segment_id: int, name: str | None) -> None:
+        """Give a segment a name, in every run that has it; None takes it away.
+
+        Raises
+        ------
+        UnknownNameError
+            The segmentation never had such a segment.
+        """
+        ...
+
+    def champion_before(self, segmentation: str, dt: date) -> str | None:
+        """Return the model in force before a date, or None where there was none yet."""
+        ...
+
+    def published_run(self, run_key: str) -> str | None:
+        """Return the run that was published under a run key, or None."""
+        ...
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Return the result of a query that changes nothing; parameters are written `$name`.
+
+        Raises
+        ------
+        WarehouseError
+            Nothing was published here yet, or the query fails.
+        """
+        ...

@@ -1,0 +1,289 @@
+"""Staging: where workers leave a run's rows until they are published.
+
+`{root}/staging/{run_id}/{attempt}/` holds one Parquet file of assignments per partition, the run's small tables, and, last,
+`manifest.json`. An attempt with a manifest whose files are all there is complete and can be published without computing
+again; any other is rubbish. Works on every fsspec filesystem. Nothing here knows the warehouse.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gmmdask.errors import InvalidInputError, WarehouseError
+from gmmdask.warehouse.release import Publication, Release, StagedFile, StagedRows, conform_tables
+from gmmdask.warehouse.schema import Table, conform
+from gmmdask.warehouse.tables import ASSIGNMENTS
+
+MANIFEST = "manifest.json"
+MANIFEST_VERSION = 1
+
+_CONSTANT = ("segmentation", "run_id")
+STAGED_ASSIGNMENTS = Table(
+    name=ASSIGNMENTS.name,
+    meaning=ASSIGNMENTS.meaning,
+    key=("dt", "id"),
+    columns=tuple(column for column in ASSIGNMENTS.columns if column.name not in _CONSTANT),
+)
+"""Columns of a staged file: those of assignments but for what is the same in the whole run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One attempt at a run: a folder that workers write to. Small, picklable, without state.
+
+    Parameters
+    ----------
+    filesystem : fsspec filesystem
+        Where the folder is.
+    folder : str
+        Its absolute path there.
+    run_id : str
+        The run.
+    """
+
+    filesystem: Any = field(repr=False)
+    folder: str
+    run_id: str
+
+    def write(self, partition: int, batches: Iterable[pa.Table | Mapping[str, Any]]) -> StagedFile:
+        """Write the assignments of one partition; meant to be called where they were computed.
+
+        Writing the same rows again gives the same bytes at the same path, so that a repeated task does no harm.
+
+        Parameters
+        ----------
+        partition : int
+            Position of the partition in its source.
+        batches : iterable of pyarrow.Table or mapping of str to arrays
+            Columns of `STAGED_ASSIGNMENTS`; each batch becomes a row group. Only one is held in memory.
+
+        Returns
+        -------
+        StagedFile
+            The receipt that `finish` wants.
+
+        Raises
+        ------
+        InvalidInputError
+            A column is unknown, missing, of another type, or an id is NULL; names the partition.
+        """
+        path = f"assignments-{partition:06d}.parquet"
+        rows = 0
+        with _created(self.filesystem, f"{self.folder}/{path}") as file, _parquet(file) as writer:
+            for number, batch in enumerate(batches):
+                table = _conform_batch(batch, f"partition {partition}, batch {number}")
+                writer.write_table(table, row_group_size=max(1, table.num_rows))
+                rows += table.num_rows
+        return StagedFile(path=path, rows=rows, nbytes=int(self.filesystem.size(f"{self.folder}/{path}")))
+
+    def finish(
+        self,
+        publications: Sequence[Publication],
+        files: Iterable[StagedFile],
+        tables: Mapping[str, pa.Table | Sequence[Mapping[str, Any]]],
+    ) -> None:
+        """Write the small tables and then the manifest, which makes the attempt complete.
+
+        Parameters
+        ----------
+        publications : sequence of Publication
+            What to publish: one per date.
+        files : iterable of StagedFile
+            Receipts of all partitions.
+        tables : mapping
+            The run's small tables, by name; see `conform_tables`.
+
+        Raises
+        ------
+        InvalidInputError
+            The publications are of another run, or a table has not the columns it should.
+        """
+        if {p.run_id for p in publications} != {self.run_id}:
+            raise InvalidInputError(f"the publications staged in {self.folder} must all name run {self.run_id}")
+        receipts = sorted(files, key=lambda receipt: receipt.path)
+        written = [self._write_table(name, rows) for name, rows in conform_tables(publications[0], tables).items()]
+        manifest = {
+            "version": MANIFEST_VERSION,
+            "publications": [asdict(publication) for publication in publications],
+            "assignments": [asdict(receipt) for receipt in receipts],
+            "tables": [asdict(receipt) for receipt in written],
+        }
+        with _created(self.filesystem, f"{self.folder}/{MANIFEST}") as file:
+            file.write(json.dumps(manifest, indent=1, sort_keys=True, default=date.isoformat).encode())
+
+    def _write_table(self, name: str, rows: pa.Table) -> StagedFile:
+        path = f"table-{name}.parquet"
+        with _created(self.filesystem, f"{self.folder}/{path}") as file:
+            pq.write_table(rows, file)
+        return StagedFile(path=path, rows=rows.num_rows, nbytes=int(self.filesystem.size(f"{self.folder}/{path}")))
+
+    def load(self) -> Release:
+        """Return what a complete attempt holds, ready to be published.
+
+        Raises
+        ------
+        WarehouseError
+            The attempt is not complete, or was staged by a newer version.
+        """
+        manifest = self._manifest()
+        if manifest is None:
+            raise WarehouseError(f"{self.folder} holds no complete attempt at run {self.run_id}: compute it again")
+        if manifest["version"] > MANIFEST_VERSION:
+            raise WarehouseError(f"{self.folder} was staged by a newer gmmdask (manifest {manifest['version']}): upgrade")
+        files = manifest["assignments"]
+        return Release(
+            publications=tuple(
+                Publication(**{**row, "dt": date.fromisoformat(row["dt"])}) for row in manifest["publications"]
+            ),
+            tables={_table_name(receipt["path"]): self._read_table(receipt["path"]) for receipt in manifest["tables"]},
+            staged=StagedRows(
+                filesystem=self.filesystem,
+                paths=tuple(f"{self.folder}/{receipt['path']}" for receipt in files),
+                rows=sum(receipt["rows"] for receipt in files),
+            ),
+        )
+
+    def _read_table(self, path: str) -> pa.Table:
+        with self.filesystem.open(f"{self.folder}/{path}", "rb") as file:
+            return pq.read_table(file)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is a manifest and every file that it names has its size."""
+        return self._manifest() is not None
+
+    def _manifest(self) -> dict[str, Any] | None:
+        sizes = _sizes(self.filesystem, self.folder)
+        if f"{self.folder}/{MANIFEST}" not in sizes:
+            return None
+        manifest: dict[str, Any] = json.loads(self.filesystem.cat_file(f"{self.folder}/{MANIFEST}"))
+        receipts = manifest["assignments"] + manifest["tables"]
+        whole = all(sizes.get(f"{self.folder}/{receipt['path']}") == receipt["nbytes"] for receipt in receipts)
+        return manifest if whole else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Staging:
+    """The staging area under one root; see `open_staging`."""
+
+    filesystem: Any = field(repr=False)
+    folder: str
+
+    def begin(self, run_id: str) -> Attempt:
+        """Return a new attempt at a run, in a folder that no other process writes to."""
+        names = [attempt.folder.rpartition("/")[2] for attempt in self.attempts(run_id)]
+        number = 1 + max((int(name.partition("-")[0]) for name in names), default=0)
+        return self._attempt(run_id, f"{number:03d}-{secrets.token_hex(4)}")
+
+    def complete(self, run_id: str) -> Attempt | None:
+        """Return the latest complete attempt at a run, if there is one."""
+        return next((attempt for attempt in reversed(self.attempts(run_id)) if attempt.is_complete), None)
+
+    def waiting(self) -> list[Attempt]:
+        """Return the latest complete attempt of every run that has one, in the order of their run ids."""
+        found = (self.complete(name) for name in _subfolders(self.filesystem, self.folder))
+        return [attempt for attempt in found if attempt is not None]
+
+    def attempts(self, run_id: str) -> list[Attempt]:
+        """Return all attempts at a run, the latest last."""
+        names = _subfolders(self.filesystem, f"{self.folder}/{run_id}")
+        return [self._attempt(run_id, name) for name in sorted(names)]
+
+    def remove(self, run_id: str, *, keep: Attempt | None = None) -> int:
+        """Remove the attempts at a run but the one to keep, and return how many went."""
+        superseded = [attempt for attempt in self.attempts(run_id) if keep is None or attempt.folder != keep.folder]
+        for attempt in superseded:
+            self.filesystem.rm(attempt.folder, recursive=True)
+        if keep is None and self.filesystem.isdir(f"{self.folder}/{run_id}"):
+            self.filesystem.rm(f"{self.folder}/{run_id}", recursive=True)
+        return len(superseded)
+
+    def _attempt(self, run_id: str, name: str) -> Attempt:
+        return Attempt(filesystem=self.filesystem, folder=f"{self.folder}/{run_id}/{name}", run_id=run_id)
+
+
+def open_staging(root: str, storage_options: Mapping[str, Any] | None = None) -> Staging:
+    """Return the staging area under a root on any fsspec filesystem; nothing is created yet.
+
+    Parameters
+    ----------
+    root : str
+        A path or URI: `/data/lake-house`, `s3://bucket/prefix`, `memory://house`.
+    storage_options : mapping, optional
+        For the filesystem. Credentials belong in the environment instead.
+    """
+    filesystem, path = fsspec.url_to_fs(root, **(storage_options or {}))
+    return Staging(filesystem=filesystem, folder=f"{path.rstrip('/')}/staging")
+
+
+def _conform_batch(batch: pa.Table | Mapping[str, Any], where: str) -> pa.Table:
+    try:
+        return conform(STAGED_ASSIGNMENTS, batch if isinstance(batch, pa.Table) else pa.table(dict(batch)), {})
+    except (InvalidInputError, pa.ArrowException) as error:
+        raise InvalidInputError(f"{where}: {error}") from error
+
+
+def _table_name(path: str) -> str:
+    return path.removeprefix("table-").removesuffix(".parquet")
+
+
+def _parquet(file: Any) -> pq.ParquetWriter:
+    # Ids and doubles hardly repeat: a dictionary of them costs time and saves nothing.
+    few_values = ["dt", "segment_id", "component", "status"]
+    return pq.ParquetWriter(
+        file,
+        STAGED_ASSIGNMENTS.arrow_schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=few_values,  # type: ignore[arg-type]
+        write_statistics=False,
+    )
+
+
+@contextmanager
+def _created(filesystem: Any, path: str) -> Iterator[Any]:
+    """Yield a file that appears at its path only once it is whole, as objects in a store do anyway."""
+    filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+    if "file" not in _protocols(filesystem):
+        with filesystem.open(path, "wb") as file:
+            yield file
+        return
+    partial = f"{path}.{secrets.token_hex(4)}.part"
+    try:
+        with filesystem.open(partial, "wb") as file:
+            yield file
+        os.replace(partial, path)
+    finally:
+        if filesystem.exists(partial):
+            filesystem.rm(partial)
+
+
+def _protocols(filesystem: Any) -> tuple[str, ...]:
+    protocol = filesystem.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+
+def _sizes(filesystem: Any, folder: str) -> dict[str, int]:
+    filesystem.invalidate_cache(folder)
+    if not filesystem.exists(folder):
+        return {}
+    return {path: int(found["size"]) for path, found in filesystem.find(folder, detail=True).items()}
+
+
+def _subfolders(filesystem: Any, folder: str) -> list[str]:
+    filesystem.invalidate_cache(folder)
+    if not filesystem.exists(folder):
+        return []
+    found = filesystem.ls(folder, detail=True)
+    return sorted(entry["name"].rstrip("/").rpartition("/")[2] for entry in found if entry["type"] == "directory")

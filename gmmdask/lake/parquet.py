@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gmmdask.errors import UnreadablePartitionError
+from gmmdask.lake.decoding import decode_into
 from gmmdask.lake.finite import require_weights
 from gmmdask.lake.location import unreadable
 from gmmdask.lake.manifest import footer_of
@@ -137,25 +138,25 @@ def _leaf(
     values = np.empty((len(columns.features), table.num_rows), dtype=dtype)
     with unreadable(name):
         for row, feature in zip(values, columns.features, strict=True):
-            row[:] = _numbers(table.column(feature), dtype)
-        carried = {column: table.column(column).combine_chunks() for column in columns.carried}
-        weights = None if columns.weight is None else _numbers(table.column(columns.weight), np.dtype(np.float64))
+            decode_into(row, table.column(feature))
+        carried = {column: _joined(table.column(column)) for column in columns.carried}
+        weights = _weights(table, columns.weight)
     carried |= {key: pa.repeat(value, table.num_rows) for key, value in constants.items()}
     if weights is not None:
         require_weights(weights, f"column {columns.weight!r} of partition {name!r}", start)
     return Leaf(partition=position, index=index, start=start, values=values, weights=weights, carried=carried)
 
 
-def _numbers(column: pa.ChunkedArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_null(column.type):
-        return np.full(len(column), np.nan, dtype=dtype)
-    if pa.types.is_decimal(column.type):
-        column = column.cast(pa.float64())
-    # Arrow gives nulls as NaN, or as None among booleans, which NumPy reads as NaN. Arrow's own cast would import a
-    # second of generated functions into every worker. Integers beyond 2**53 round to the nearest float64.
-    return np.asarray(column.to_numpy(), dtype=dtype)
+def _weights(table: pa.Table, column: str | None) -> NDArray[np.float64] | None:
+    if column is None:
+        return None
+    weights = np.empty(table.num_rows)
+    decode_into(weights, table.column(column))
+    return weights
+
+
+def _joined(column: pa.ChunkedArray[Any]) -> Any:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _require_rows(leaves: LeafRange, group_rows: tuple[int, ...]) -> None:

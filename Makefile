@@ -80,13 +80,13 @@ $(MATHEMATICS_INSTALLED): $(MATHEMATICS_LOCK) | $(MATHEMATICS)/bin/python
 	@touch $@
 
 $(VENV)/bin/python $(MATHEMATICS)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo 'gmmdask needs Python 3.11 or newer; "$(PYTHON)" is: '"$$($(PYTHON) --version 2>&1 || true)"; \
-	  echo 'Name another interpreter: make <target> PYTHON=python3.12'; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo 'gmmdask needs Python 3.11 or newer, but "$(PYTHON)" is' \
+	    "$$($(PYTHON) --version 2>/dev/null || echo 'no Python that can be run')."; \
+	  echo 'Name another interpreter: make <target> PYTHON=python3.12'; exit 1; } >&2
 	@$(PYTHON) -m venv $(@:/bin/python=) || { \
 	  rm -rf $(@:/bin/python=); \
-	  echo 'The interpreter "$(PYTHON)" cannot make an environment: install its venv module (Debian: python3-venv)'; \
-	  exit 1; }
+	  echo '"$(PYTHON)" cannot make an environment: install its venv module (Debian: python3-venv).'; exit 1; } >&2
 
 demo/lake: | $(INSTALLED)
-	$(VENV)/bin/python -m infra.demonstration
+	$(VENV)/bin/python -m infra.demonstration $@

@@ -12,7 +12,7 @@ from functools import partial
 
 from gmmdask.engine.port import Engine
 from gmmdask.engine.witness import SOURCES, FailingSource, MemorySource, RepeatingSource, Witness, expected, witness
-from gmmdask.errors import EmptyDataError, GmmdaskError, SchemaError, UnreadablePartitionError
+from gmmdask.errors import EmptyDataError, GmmdaskError, MemoryLimitError, SchemaError, UnreadablePartitionError
 from gmmdask.source import LEAF_ROWS, Leaf
 
 
@@ -26,7 +26,7 @@ def check_same_bytes_for_held_data(engine: Engine) -> None:
     """Require the bytes of the plain recursion from repeated passes over held data, each with its own arguments."""
     for title, source in SOURCES.items():
         with engine.hold(source) as data:
-            for scale in (1.0, 7.0, 1.0):
+            for scale in (1.0, 7.0):
                 _same(data.map_reduce(witness, (scale,), name="held"), expected(source, witness, scale), title)
 
 
@@ -68,13 +68,21 @@ def check_map_keeps_the_order_of_partitions(engine: Engine) -> None:
 
 
 def check_failures_name_the_partition(engine: Engine) -> None:
-    """Require that gmmdask's own errors keep their class, others are translated, and all name partition and pass."""
+    """Require that gmmdask's own errors keep their class, others are translated, and all name partition and cause."""
     own, foreign = SchemaError("column x is gone"), ZeroDivisionError("broken footer")
-    for error, kind in ((own, SchemaError), (foreign, UnreadablePartitionError), (MemoryError("full"), MemoryError)):
+    for error, kind in ((own, SchemaError), (foreign, UnreadablePartitionError)):
         source = _failing(error)
-        for run in (_streamed, _held, _mapped):
+        runs: tuple[Callable[[Engine, MemorySource], object], ...] = (_streamed, _held, _mapped)
+        for run in runs:
             message = _raises(kind, "part-00002", partial(run, engine, source))
-            _require("pass-1" in message and str(error) in message, f"the message hides pass or cause: {message}")
+            _require(str(error) in message, f"the message hides the cause: {message}")
+            _require(run is _held or "pass-1" in message, f"the message hides the pass: {message}")
+
+
+def check_a_lack_of_memory_names_the_partition(engine: Engine) -> None:
+    """Require a MemoryLimitError that names the partition where a task runs out of memory."""
+    source = _failing(MemoryError("full"))
+    _raises(MemoryLimitError, "part-00002", partial(_streamed, engine, source))
 
 
 def check_a_failing_function_names_the_partition(engine: Engine) -> None:
@@ -85,6 +93,7 @@ def check_a_failing_function_names_the_partition(engine: Engine) -> None:
         lambda: engine.map(source, _fails_mapping, (2,), name="pass-1"),
     ):
         message = _raises(GmmdaskError, "part-00002", call)
+        _require("pass-1" in message, f"the message hides the pass: {message}")
         _require("ValueError: no" in message, f"the message hides the cause: {message}")
 
 
@@ -114,6 +123,7 @@ CHECKS: tuple[Callable[[Engine], None], ...] = (
     check_nothing_to_summarize_is_refused,
     check_map_keeps_the_order_of_partitions,
     check_failures_name_the_partition,
+    check_a_lack_of_memory_names_the_partition,
     check_a_failing_function_names_the_partition,
     check_an_engine_works_on_after_a_failure,
     check_leaves_out_of_order_are_refused,

@@ -117,7 +117,7 @@ class _LocalData:
         if not self.in_memory:
             return summarize_span(job, self._source, span)
         if span not in self._decoded:
-            self._decoded[span] = read_span(self._source, span, job.name)
+            self._decoded[span] = read_span(self._source, span)
         return summarize_decoded(job, self._source, span, self._decoded[span])
 
 

@@ -60,8 +60,9 @@ class DecodedSpan:
         return object.__sizeof__(self) + self.nbytes
 
 
-def read_span(source: Source, span: Span, name: str) -> DecodedSpan:
-    """Read and decode the leaves of a node."""
+def read_span(source: Source, span: Span) -> DecodedSpan:
+    """Read and decode the leaves of a node, for all the passes to come."""
+    name = "reading into memory"
     return DecodedSpan({p: list(read_leaves(source, p, span.leaves, name)) for p in range(span.first, span.stop)})
 
 

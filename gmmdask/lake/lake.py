@@ -76,7 +76,7 @@ def open_lake(
     keys = {key for file in files for key in file.partition_values}
     single = [(name, role) for name, role in ((id_column, "id"), (weight_column, "weight")) if name is not None]
     for name, role in single:
-        require_names(schema, [name], f"{role} column")
+        require_names(schema, [name], f"the {role}")
     if weight_column is not None:
         require_numeric(schema, weight_column, " (the weight)")
     chosen = choose_features(schema, features, keys | {name for name, _ in single})
@@ -217,7 +217,7 @@ class Lake:
         UnknownNameError
             There is no such column or partition key.
         """
-        require_names(merge_schemas([self.schema, _text_schema(self.partition_keys)]), names, "carried column")
+        require_names(merge_schemas([self.schema, _text_schema(self.partition_keys)]), names, "a carried column")
         widened = replace(self, carried=tuple(dict.fromkeys((*self.carried, *names))))
         if "_footers" in self.__dict__:
             widened.__dict__["_footers"] = self._footers

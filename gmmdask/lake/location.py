@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
 
@@ -52,7 +53,7 @@ class Location:
         StorageError
             The protocol is unknown or its options are not accepted.
         """
-        with _reaching(self.shown):
+        with self._reaching():
             filesystem, root = fsspec.core.url_to_fs(self.uri, **self.storage_options)
             return filesystem, str(root).rstrip("/") or "/"
 
@@ -78,7 +79,7 @@ class Location:
             There is no such folder or bucket, or it cannot be reached.
         """
         filesystem, root = self.open_filesystem()
-        with _reaching(self.shown):
+        with self._reaching():
             filesystem.invalidate_cache()
             found = filesystem.find(root, detail=True)
             if not found and not filesystem.exists(root):
@@ -110,6 +111,28 @@ class Location:
             with filesystem.open(full, "rb", cache_type="none") as file:
                 yield cast("IO[bytes]", file)
 
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except GmmdaskError:
+            raise
+        except FileNotFoundError as error:
+            raise StorageError(f"there is no folder or bucket {self.shown!r}; check the address") from error
+        except PermissionError as error:
+            told = self._without_credentials(error)
+            raise StorageError(f"{self.shown!r} refused the credentials ({told}); check the environment") from error
+        except Exception as error:
+            told = self._without_credentials(error)
+            raise StorageError(f"{self.shown!r} cannot be reached ({type(error).__name__}: {told})") from error
+
+    def _without_credentials(self, error: Exception) -> str:
+        text = str(error).replace(self.uri, self.shown)
+        secrets = (value for value in self.storage_options.values() if isinstance(value, str) and len(value) > 3)
+        for secret in secrets:
+            text = text.replace(secret, "***")
+        return text
+
 
 def fingerprint_of(info: Mapping[str, Any]) -> str:
     """Return the etag of a listed file, else its size and modification time."""
@@ -117,7 +140,9 @@ def fingerprint_of(info: Mapping[str, Any]) -> str:
     if etag:
         return str(etag).strip('"')
     time = next((info[key] for key in _TIMES if info.get(key) is not None), "")
-    return f"{info.get('size')}-{time}"
+    # Some filesystems list a number and tell a date when asked for a single file.
+    seconds = time.timestamp() if isinstance(time, datetime) else time
+    return f"{info.get('size')}-{seconds}"
 
 
 @contextmanager
@@ -140,20 +165,6 @@ def unreadable(partition: str) -> Iterator[None]:
             f"partition {partition!r} cannot be read ({type(error).__name__}: {error}); "
             "restore or remove the file, then open the lake again"
         ) from error
-
-
-@contextmanager
-def _reaching(shown: str) -> Iterator[None]:
-    try:
-        yield
-    except GmmdaskError:
-        raise
-    except FileNotFoundError as error:
-        raise StorageError(f"there is no folder or bucket {shown!r}; check the address") from error
-    except PermissionError as error:
-        raise StorageError(f"{shown!r} refused the credentials ({error}); check the environment") from error
-    except Exception as error:
-        raise StorageError(f"{shown!r} cannot be reached ({type(error).__name__}: {error})") from error
 
 
 def _require_unchanged(filesystem: Any, full: str, path: str, fingerprint: str) -> None:

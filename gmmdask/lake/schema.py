@@ -74,7 +74,7 @@ def choose_features(schema: pa.Schema, features: Sequence[str] | None, excluded:
         raise InvalidInputError(f"features is the single name {features!r}; give a list of names")
     if not features:
         raise InvalidInputError("features is empty; name at least one column, or leave it out to use all numeric ones")
-    require_names(schema, features, "feature")
+    require_names(schema, features, "a feature")
     _require_distinct(features, excluded)
     for name in features:
         require_numeric(schema, name, "")
@@ -85,7 +85,7 @@ def require_names(schema: pa.Schema, names: Iterable[str], role: str) -> None:
     """Raise UnknownNameError for the first name that is not a column, with the nearest one."""
     for name in names:
         if name not in schema.names:
-            raise UnknownNameError(f"no column {name!r} for a {role}{nearest(name, schema.names)}")
+            raise UnknownNameError(f"no column {name!r} for {role}{nearest(name, schema.names)}")
 
 
 def require_numeric(schema: pa.Schema, name: str, place: str) -> None:

@@ -1,0 +1,91 @@
+"""One partition as one task: read, score, stage, and return what the driver needs to know.
+
+The task is pure but for the file that it stages; run again, it writes the same bytes to the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from gmmdask.engine.port import Engine
+from gmmdask.scoring.assign import SegmentModel, assignments, score_leaf
+from gmmdask.scoring.profile import SegmentSums, combine_sums, profile_leaf
+from gmmdask.source import Leaf, Source
+from gmmdask.warehouse import Attempt, StagedFile
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class ScoringTask:
+    """What every scoring task is given.
+
+    Parameters
+    ----------
+    model : SegmentModel
+    attempt : Attempt
+        Where the rows are staged.
+    dates : tuple of datetime.date
+        Date of every partition of the source.
+    id_column : str
+        Carried column that identifies a row.
+    describe : tuple of str
+        Carried columns that are counted per segment.
+    """
+
+    model: SegmentModel
+    attempt: Attempt
+    dates: tuple[date, ...]
+    id_column: str
+    describe: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class PartitionScores:
+    """The receipt of a scored partition, and the sums over its rows."""
+
+    receipt: StagedFile
+    sums: SegmentSums
+
+
+def score_source(source: Source, engine: Engine, task: ScoringTask) -> list[PartitionScores]:
+    """Score and stage every row of a source.
+
+    Parameters
+    ----------
+    source : Source
+        Raw columns in the order of the model's recipe; carries the id and the described columns.
+    engine : Engine
+    task : ScoringTask
+
+    Returns
+    -------
+    list of PartitionScores
+        One per partition, in order.
+
+    Raises
+    ------
+    InvalidInputError
+        An id is NULL; names the partition.
+    GmmdaskError
+        As `Engine.map`.
+    """
+    return engine.map(source, score_partition, (task,), name="score")
+
+
+def score_partition(partition: int, leaves: Iterator[Leaf], task: ScoringTask) -> PartitionScores:
+    """Score the rows of one partition leaf by leaf, and stage them."""
+    sums: list[SegmentSums] = []
+    receipt = task.attempt.write(partition, _batches(partition, leaves, task, sums))
+    return PartitionScores(receipt=receipt, sums=combine_sums(sums, SegmentSums.empty(task.model, task.describe)))
+
+
+def _batches(
+    partition: int, leaves: Iterator[Leaf], task: ScoringTask, sums: list[SegmentSums]
+) -> Iterator[dict[str, Any]]:
+    for leaf in leaves:
+        scores = score_leaf(leaf.values, task.model)
+        described = {name: leaf.carried[name] for name in task.describe}
+        sums.append(profile_leaf(leaf.values, scores, task.model, described))
+        yield assignments(scores, task.model, leaf.carried[task.id_column], task.dates[partition])

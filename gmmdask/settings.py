@@ -1,0 +1,312 @@
+"""The TOML file that describes a segmentation, read and checked as a whole.
+
+Every key can be overridden by an environment variable: `GMMDASK_WAREHOUSE__URI` is `[warehouse] uri`. Secrets are not
+settings: storage reads them from the environment or its usual files. Nothing here opens what it names.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from hashlib import blake2b
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError as SourceError
+
+from gmmdask.errors import SettingsError
+
+SECRETS = re.compile(r"secret|token|passw|^key$|access_key|credential", re.IGNORECASE)
+
+Positive = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(min_length=1)]
+Structures = Literal["spherical", "diag", "tied", "full"]
+
+
+def _without_secrets(options: Any) -> Any:
+    for path, _ in _leaves(options):
+        if SECRETS.search(path.rpartition(".")[2]):
+            raise ValueError(f"{path} looks like a secret; give it in the environment or the usual credentials file")
+    return options
+
+
+def _without_password(uri: Any) -> Any:
+    if isinstance(uri, str) and re.match(r"[\w+.-]+://[^/]*@", uri):
+        raise ValueError("the address holds credentials; give them in the environment or the usual credentials file")
+    return uri
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, Mapping):
+        yield path, value
+        return
+    for key, inner in value.items():
+        yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+
+
+Address = Annotated[str, Field(min_length=1), BeforeValidator(_without_password)]
+StorageOptions = Annotated[dict[str, Any], BeforeValidator(_without_secrets)]
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are refused, and nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Segmentation(Section):
+    """`[segmentation]`: its name in the warehouse, and whether ids are unique in the lake or per date."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    entity: Literal["event", "snapshot"] = "event"
+
+
+class Lake(Section):
+    """`[source]`: where the rows are, and which columns identify and weigh them."""
+
+    uri: Address
+    id: Name
+    weight: Name | None = None
+    date: Name | None = None
+    storage_options: StorageOptions = Field(default_factory=dict)
+
+
+class Preparation(Section):
+    """`[preparation]`: how columns become the numbers that are clustered."""
+
+    scale: Literal["standard", "none"] = "standard"
+    missing: Literal["drop"] = "drop"
+    drop_constant: bool = False
+
+
+class Grid(Section):
+    """`[grid]`: the candidates, and what chooses among them."""
+
+    n_components: Annotated[tuple[Positive, ...], Field(min_length=1)] = tuple(range(1, 11))
+    covariance_types: Annotated[tuple[Structures, ...], Field(min_length=1)] = ("spherical", "diag", "tied", "full")
+    criterion: Literal["bic", "aic", "icl", "holdout"] = "bic"
+    reg_covar: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1e-6
+    weight_type: Literal["frequency", "importance"] = "frequency"
+    seed: Annotated[int, Field(ge=0)] = 0
+    max_passes: Annotated[int, Field(ge=2)] = 6
+
+
+class Anomalies(Section):
+    """`[anomalies]`: the share of training rows below whose log density a row is flagged; 0 flags none."""
+
+    quantile: Annotated[float, Field(ge=0, lt=1)] = 0.001
+
+
+class Warehouse(Section):
+    """`[warehouse]`: the database, where runs wait for it, and what it may use."""
+
+    uri: Address
+    staging: Address | None = None
+    publish_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 600.0
+    memory: Annotated[str, Field(pattern=r"(?i)^\d+(\.\d+)? ?[kmgt]i?b$")] | None = None
+    storage_options: StorageOptions = Field(default_factory=dict)
+
+
+class Registry(Section):
+    """`[registry]`: where model bundles are kept."""
+
+    uri: Address
+    storage_options: StorageOptions = Field(default_factory=dict)
+
+
+class Cluster(Section):
+    """`[cluster]`: an address, or a local cluster of workers, or threads in this process (the default: one)."""
+
+    address: Name | None = None
+    workers: Positive | None = None
+    threads: Positive = 1
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30.0
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.address is not None and (self.workers is not None or "threads" in self.model_fields_set):
+            raise ValueError("address names a cluster that has its own workers; leave out workers and threads")
+        return self
+
+
+class Settings(BaseSettings):
+    """Everything about a segmentation; see `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="GMMDASK_", env_nested_delimiter="__", nested_model_default_partial_update=True
+    )
+
+    features: Annotated[tuple[Name, ...], Field(min_length=1)]
+    describe: tuple[Name, ...] = ()
+    segmentation: Segmentation
+    source: Lake
+    preparation: Preparation = Preparation()
+    grid: Grid = Grid()
+    anomalies: Anomalies = Anomalies()
+    warehouse: Warehouse
+    registry: Registry
+    cluster: Cluster = Cluster()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment override the file, and read nothing else."""
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _require_distinct("features", self.features)
+        _require_distinct("describe", self.describe)
+        _require_distinct("grid.n_components", self.grid.n_components)
+        _require_distinct("grid.covariance_types", self.grid.covariance_types)
+        for name in self.features:
+            for role, columns in self._other_roles().items():
+                if name in columns:
+                    raise ValueError(f"features: {name!r} is also {role}; a column has one role, so leave it out of one")
+        return self
+
+    def _other_roles(self) -> dict[str, tuple[str | None, ...]]:
+        return {
+            "in describe": self.describe,
+            "source.id": (self.source.id,),
+            "source.weight": (self.source.weight,),
+            "source.date": (self.source.date,),
+        }
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """The settings that can change a result, as JSON holds them."""
+        return {
+            **self.model_dump(mode="json", include={"features", "describe", "segmentation", "preparation", "grid", "anomalies"}),
+            "source": self.source.model_dump(mode="json", include={"id", "weight", "date"}),
+        }
+
+    @property
+    def decisive_hash(self) -> str:
+        """Hash of the settings that can change a result, 32 hexadecimal digits."""
+        return blake2b(json.dumps(self.decisive, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def load_settings(path: str | Path) -> Settings:
+    """Read the settings of a segmentation.
+
+    Relative paths in the file are relative to the file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A TOML file.
+
+    Raises
+    ------
+    SettingsError
+        The file is not there or not TOML, a key is unknown, missing or wrong, or settings contradict each other; names
+        file and key.
+    """
+    file = Path(path)
+    try:
+        settings = Settings(**_read(file))
+    except ValidationError as error:
+        raise SettingsError(f"{file}: {_explain(error)}") from error
+    except SourceError as error:
+        raise SettingsError(f"{file}: an environment variable cannot be read: {error}") from error
+    return _absolute(settings, file.resolve().parent)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError(f"{file}: there is no such settings file") from error
+    except OSError as error:
+        raise SettingsError(f"{file}: the settings cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: this is not valid TOML: {error}") from error
+
+
+def _require_distinct(key: str, values: tuple[Any, ...]) -> None:
+    repeated = [value for number, value in enumerate(values) if value in values[:number]]
+    if repeated:
+        raise ValueError(f"{key}: {repeated[0]!r} is given more than once")
+
+
+def _explain(error: ValidationError) -> str:
+    """Say what is wrong with the first key, and how many others are."""
+    found = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+    first, *others = found
+    key = ".".join(map(str, first["loc"]))
+    told = f"{_reason(key, first)}"
+    return told + (f" (and {len(others)} more to mend)" if others else "")
+
+
+def _reason(key: str, error: Mapping[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {key}{_nearest(key)}"
+    if error["type"] == "missing":
+        return f"key {key} is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return f"{key}: {message}" if key else message
+    return f"{key} = {error['input']!r}: {message[0].lower()}{message[1:]}"
+
+
+def _nearest(key: str) -> str:
+    """Suggest a key of the same name elsewhere, or the most similar one."""
+    known = list(_known(Settings))
+    last = key.rpartition(".")[2]
+    same = [name for name in known if name.rpartition(".")[2] == last]
+    close = get_close_matches(key, known, n=1) or same or get_close_matches(last, known, n=1)
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; known are {', '.join(Settings.model_fields)}"
+
+
+def _known(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, info in model.model_fields.items():
+        yield prefix + name
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from _known(info.annotation, f"{prefix}{name}.")
+
+
+def _absolute(settings: Settings, folder: Path) -> Settings:
+    warehouse = settings.warehouse
+    uri = absolute(warehouse.uri, folder)
+    staging = absolute(warehouse.staging, folder) if warehouse.staging else _beside(uri)
+    return settings.model_copy(
+        update={
+            "source": settings.source.model_copy(update={"uri": absolute(settings.source.uri, folder)}),
+            "warehouse": warehouse.model_copy(update={"uri": uri, "staging": staging}),
+            "registry": settings.registry.model_copy(update={"uri": absolute(settings.registry.uri, folder)}),
+        }
+    )
+
+
+def absolute(uri: str, folder: Path) -> str:
+    """Return an address with a relative path made absolute; `duckdb://` is dropped where a plain path says the same.
+
+    Examples
+    --------
+    >>> absolute("../demo/lake", Path("/srv/infra")), absolute("s3://bucket/lake", Path("/srv"))
+    ('/srv/demo/lake', 's3://bucket/lake')
+    """
+    scheme, separator, rest = uri.partition("://")
+    if separator and (scheme not in ("duckdb", "file") or rest.startswith("/")):
+        return uri
+    path = str((folder / (rest if separator else uri)).resolve())
+    return f"{scheme}://{path}" if separator else path
+
+
+def _beside(warehouse: str) -> str:
+    """Return the folder in which runs wait for a warehouse in a file: its name, ending in `.work`."""
+    path = warehouse.removeprefix("duckdb://")
+    return f"{path.removesuffix('.duckdb')}.work"

@@ -1,0 +1,147 @@
+"""Plain EM on any source: pass 0, starts, iterations that all starts share; and the evaluation of a finished model.
+
+What scikit-learn's mixture does, on data that need not fit in memory. Searching over structures and numbers of
+components is done elsewhere.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gmmdask.engine import Engine, HeldData
+from gmmdask.errors import InvalidInputError
+from gmmdask.mixture.em import FitState, ModelSpec
+from gmmdask.mixture.stack import Reference, Stack
+from gmmdask.mixture.statistics import SufficientStatistics
+from gmmdask.source import Leaf, Source
+from gmmdask.training.em_loop import OnState, require_whole, run_em, summarize_leaf
+from gmmdask.training.starts import InitialGuess, SampleRows, draw_starts
+from gmmdask.training.survey import Survey, survey_leaf
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PlainPlan:
+    """What to fit and from where.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    guess : InitialGuess
+        How the starts are drawn.
+    n_init : int
+        Number of starts.
+    random_state : RandomState
+    rows : SampleRows, optional
+        Rows to draw the starts from; by default the survey's reservoir.
+    resumed : FitState, optional
+        A state to go on from instead of drawing any start.
+    """
+
+    spec: ModelSpec
+    guess: InitialGuess
+    n_init: int
+    random_state: np.random.RandomState
+    rows: SampleRows | None = None
+    resumed: FitState | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PlainFit:
+    """The best start's last state, and where the data were centred."""
+
+    state: FitState
+    reference: Reference
+
+
+def fit_plain(source: Source, engine: Engine, plan: PlainPlan, on_state: OnState | None = None) -> PlainFit:
+    """Run EM from every start and return the one that ends highest; the first of equals.
+
+    Parameters
+    ----------
+    source : Source
+    engine : Engine
+    plan : PlainPlan
+    on_state : callable, optional
+        Called with a start's number and its state after every iteration.
+
+    Raises
+    ------
+    InvalidInputError
+        A value is missing or infinite, or there are fewer rows than components.
+    DegenerateMixtureError
+        A component's covariance collapsed.
+    """
+    with engine.hold(source) as data:
+        survey = _surveyed(data, source, plan)
+        starts = [plan.resumed] if plan.resumed is not None else _starts(survey, plan)
+        states = _iterated(data, survey, starts, plan.spec, on_state) if plan.spec.max_iter else starts
+    if not plan.spec.max_iter:  # as in scikit-learn: the last start, unevaluated
+        return PlainFit(state=states[-1], reference=survey.reference)
+    return PlainFit(state=max(states, key=lambda state: state.lower_bound), reference=survey.reference)
+
+
+def _surveyed(data: HeldData, source: Source, plan: PlainPlan) -> Survey:
+    # The seed is drawn from a copy: on few rows the starts must find the random state untouched.
+    seed = int(copy.deepcopy(plan.random_state).randint(np.iinfo(np.int32).max))
+    names = tuple(partition.name for partition in source.partitions)
+    survey: Survey = data.map_reduce(survey_leaf, (source.features, names, seed), name="pass-0")
+    survey.require_complete()
+    if survey.reservoir.n_rows < plan.spec.n_components:
+        raise InvalidInputError(
+            f"Expected n_samples >= n_components but got n_components = {plan.spec.n_components}, "
+            f"n_samples = {survey.reservoir.n_rows}"
+        )
+    return survey
+
+
+def _starts(survey: Survey, plan: PlainPlan) -> list[FitState]:
+    rows = plan.rows
+    if rows is None:
+        sample = survey.reservoir.ordered()
+        weights = None if (sample.weights == 1).all() else sample.weights
+        values = np.ascontiguousarray(sample.values.T)
+        rows = SampleRows(values=values, weights=weights, centre=survey.moments.mean)
+    return draw_starts(rows, plan.guess, plan.spec, plan.n_init, plan.random_state)
+
+
+def _iterated(
+    data: HeldData, survey: Survey, starts: Sequence[FitState], spec: ModelSpec, on_state: OnState | None
+) -> list[FitState]:
+    def evaluate(stack: Stack, label: str) -> SufficientStatistics:
+        statistics: SufficientStatistics = data.map_reduce(summarize_leaf, (stack,), name=label)
+        return require_whole(statistics, survey, label)
+
+    return run_em(evaluate, starts, [spec] * len(starts), survey.reference, on_state=on_state)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class Evaluation:
+    """Sums of one pass of a finished model, with Σ w² for the effective number of rows."""
+
+    statistics: SufficientStatistics
+    squared_mass: float
+
+    def combine(self, other: Evaluation) -> Evaluation:
+        """Return the evaluation over the leaves of both."""
+        return Evaluation(
+            statistics=self.statistics.combine(other.statistics), squared_mass=self.squared_mass + other.squared_mass
+        )
+
+
+def evaluate_leaf(leaf: Leaf, stack: Stack) -> Evaluation:
+    """Evaluate one leaf.
+
+    Raises
+    ------
+    InvalidInputError
+        A value is missing or infinite.
+    """
+    if not np.isfinite(leaf.values).all():
+        found = "NaN" if np.isnan(leaf.values).any() else "infinity"
+        raise InvalidInputError(f"Input X contains {found}. Drop or impute such rows before scoring.")
+    squared = float(leaf.n_rows) if leaf.weights is None else float(leaf.weights @ leaf.weights)
+    return Evaluation(statistics=summarize_leaf(leaf, stack), squared_mass=squared)

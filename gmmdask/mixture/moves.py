@@ -6,6 +6,7 @@ Each keeps the mixture's overall mean, and its overall covariance as far as the 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmmdask.mixture.parameters import MixtureParameters
 from gmmdask.mixture.structures import TIED, FloatArray
@@ -42,9 +43,9 @@ def merge_components(parameters: MixtureParameters, first: int, second: int) -> 
     return _assembled(parameters, weights[keep], means[keep], matrices[keep])
 
 
-def drop_components(parameters: MixtureParameters, dropped: FloatArray) -> MixtureParameters:
+def drop_components(parameters: MixtureParameters, dropped: NDArray[np.bool_]) -> MixtureParameters:
     """Return the mixture without the components marked in the boolean array `dropped`."""
-    keep = ~np.asarray(dropped, dtype=bool)
+    keep = ~dropped
     weights = parameters.weights[keep] / parameters.weights[keep].sum()
     return _assembled(parameters, weights, parameters.means[keep], parameters.matrices[keep])
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.linalg
 
 from gmmdask.errors import DegenerateMixtureError, InvalidInputError
-from gmmdask.mixture.structures import FloatArray, Structure
+from gmmdask.mixture.structures import TIED, FloatArray, Structure
 
 SMALLEST_WEIGHT = np.finfo(np.float64).tiny
 """A component of weight zero keeps a finite logarithm, so that no product meets 0 · ∞."""
@@ -94,7 +93,9 @@ class MixtureParameters:
     @cached_property
     def precision_factors(self) -> FloatArray:
         """Upper triangular U with U·Uᵀ = Σ⁻¹ for each component, shape (n_components, n_features, n_features)."""
-        return np.stack([_precision_factor(matrix, k) for k, matrix in enumerate(self.matrices)])
+        if self.structure == TIED:
+            return np.broadcast_to(_precision_factors(self.covariances[None]), self.matrices.shape)
+        return _precision_factors(self.matrices)
 
     @property
     def is_positive_definite(self) -> bool:
@@ -125,15 +126,18 @@ class MixtureParameters:
         )
 
 
-def _precision_factor(matrix: FloatArray, component: int) -> FloatArray:
+def _precision_factors(matrices: FloatArray) -> FloatArray:
+    """Return inv(L).T for the Cholesky factors L of a stack of matrices."""
     try:
-        lower = scipy.linalg.cholesky(matrix, lower=True)
+        lower = np.linalg.cholesky(matrices)
     except np.linalg.LinAlgError as error:
+        smallest = np.linalg.eigvalsh(matrices)[:, 0]
+        component = int(np.argmin(smallest))
         raise DegenerateMixtureError(
             f"Fitting the mixture model failed because some components have ill-defined empirical covariance "
-            f"(component {component}: smallest eigenvalue {np.linalg.eigvalsh(matrix)[0]:.3g}; for instance caused by "
+            f"(component {component}: smallest eigenvalue {smallest[component]:.3g}; for instance caused by "
             f"singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, "
             f"or scale the input data."
         ) from error
-    identity = np.eye(len(matrix))
-    return np.asarray(scipy.linalg.solve_triangular(lower, identity, lower=True).T)
+    inverse = np.linalg.inv(lower)
+    return np.ascontiguousarray(np.triu(inverse.transpose(0, 2, 1)))

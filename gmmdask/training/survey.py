@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gmmdask.engine.port import Engine
 from gmmdask.errors import EmptyDataError, InvalidInputError
 from gmmdask.mixture.stack import Reference
 from gmmdask.mixture.statistics import Coverage
-from gmmdask.source import Leaf
+from gmmdask.preparation.recipe import Recipe
+from gmmdask.source import Leaf, Source
 from gmmdask.training.reservoir import RESERVOIR_ROWS, Reservoir, reservoir_of
 
 FloatArray = NDArray[np.float64]
@@ -70,6 +72,11 @@ class FeatureMoments:
             mean = self.mean + step * (other.mass / mass)
             deviations = self.deviations + other.deviations + step**2 * (self.mass * other.mass / mass)
         return FeatureMoments(n_rows=n_rows, mass=mass, squared_mass=squared, mean=mean, deviations=deviations)
+
+    def scaled(self, centre: FloatArray, scale: FloatArray, used: list[int]) -> FeatureMoments:
+        """Return the moments of (x − centre)/scale for the features `used`."""
+        mean, deviations = (self.mean[used] - centre) / scale, self.deviations[used] / scale**2
+        return replace(self, mean=mean, deviations=deviations)
 
     @property
     def variance(self) -> FloatArray:
@@ -139,6 +146,35 @@ class Survey:
         """Where the data are centred and how far they spread."""
         return Reference(centre=self.moments.mean, scale=np.sqrt(self.moments.variance))
 
+    def prepared(self, recipe: Recipe) -> Survey:
+        """Return what a survey of the prepared data would have found, without reading them.
+
+        Raises
+        ------
+        InvalidInputError
+            A column that the recipe leaves out has missing cells, so that the rows it keeps are not known.
+        """
+        used = [self.features.index(name) for name in recipe.prepared_features]
+        left_out = [n for j, n in enumerate(self.features) if j not in used and (self.missing[j] or self.infinite[j])]
+        if left_out:
+            raise InvalidInputError(
+                f"Columns {left_out} are constant where they are not missing; remove them from the features."
+            )
+        reservoir = replace(self.reservoir, values=recipe.apply(self.reservoir.values)[0])
+        nothing = np.zeros(len(used), dtype=np.int64)
+        return replace(
+            self,
+            features=recipe.prepared_features,
+            n_rows=self.moments.n_rows,
+            moments=self.moments.scaled(recipe.centre[used], recipe.scale[used], used),
+            minimum=(self.minimum[used] - recipe.centre[used]) / recipe.scale[used],
+            maximum=(self.maximum[used] - recipe.centre[used]) / recipe.scale[used],
+            missing=nothing,
+            infinite=nothing,
+            patterns=Counter({"0" * len(used): self.moments.n_rows}),
+            reservoir=reservoir,
+        )
+
     def require_complete(self, what: str = "Input X") -> None:
         """Refuse data with missing or infinite cells, or without rows of positive weight.
 
@@ -158,6 +194,26 @@ class Survey:
             )
         if self.moments.mass <= 0:
             raise EmptyDataError(f"{what} has no row of positive weight (found {self.n_rows} rows).")
+
+
+def survey_source(source: Source, engine: Engine, *, seed: int = 0) -> Survey:
+    """Read all the data once and return what was found.
+
+    Parameters
+    ----------
+    source : Source
+        Raw or prepared data; missing and infinite cells are counted, not refused.
+    engine : Engine
+    seed : int, default 0
+        Seed of the reservoir.
+
+    Raises
+    ------
+    EmptyDataError
+        The source has no leaf at all.
+    """
+    names = tuple(partition.name for partition in source.partitions)
+    return engine.map_reduce(source, survey_leaf, (source.features, names, seed), name="pass-0")
 
 
 def survey_leaf(leaf: Leaf, features: tuple[str, ...], names: tuple[str, ...], seed: int) -> Survey:

@@ -10,7 +10,7 @@ from numba import njit
 from gmmdask.mixture.kernels.arrays import ERROR_LIMIT, Rows, Stack, Sums, aligned
 from gmmdask.mixture.kernels.blocks import factor_rows
 from gmmdask.mixture.kernels.softmax import LANES, fold, softmax_tile
-from gmmdask.mixture.kernels.tiles import evaluate, pack, packed_positions, packed_size, summarize, symmetric, unpack
+from gmmdask.mixture.kernels.tiles import empty_packed, evaluate, pack, packed_positions, summarize, symmetric, unpack
 
 
 @njit(nogil=True, cache=True)
@@ -45,25 +45,25 @@ def centre_block(raw: Any, centre: Any, scale: Any, x: Any, radii: Any) -> float
     return float(largest)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, inline="always")
 def _candidate(c: int, offsets: Any, model: Any, block: Any, exact: bool, work: Any) -> float:
     """Fill the responsibilities of one candidate for a block and return its log-likelihood there."""
     packed, first, constants, means, factors = model
     raw, x, weights, joint = block
-    factor_work, lanes = work
+    factor_work, lanes = work[0], work[1]
     begin, end = offsets[c], offsets[c + 1]
     if exact:
         factor_rows(raw, means[begin:end], factors[begin:end], constants[begin:end], joint[begin:end], factor_work)
     else:
         for m in range(begin, end):
             evaluate(first[m], packed[m], x, joint[m])
-    softmax_tile(joint[begin:end], weights, lanes[0], lanes[1])
+    softmax_tile(joint[begin:end], 0, weights, lanes[0], lanes[1])
     for i in range(LANES):
         lanes[2, i] = weights[i] * lanes[0, i]
     return float(fold(lanes[2]))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, inline="always")
 def _add_block(offsets: Any, bounds: Any, model: Any, block: Any, work: Any, radius: float, out: Any) -> None:
     """Add one block to the packed sums of all components, and of the weights themselves where `out` has a row for them."""
     log_likelihood, counts, sums = out
@@ -71,11 +71,10 @@ def _add_block(offsets: Any, bounds: Any, model: Any, block: Any, work: Any, rad
     for c in range(bounds.shape[0]):
         log_likelihood[c] += _candidate(c, offsets, model, block, bounds[c] * radius > ERROR_LIMIT, work)
     if sums.shape[0] > joint.shape[0] - 1:
-        joint[joint.shape[0] - 1, :] = weights
+        for i in range(LANES):
+            joint[joint.shape[0] - 1, i] = weights[i]
     for m in range(sums.shape[0]):
-        work[1][2, :] = joint[m]
-        counts[m] += fold(work[1][2])
-        summarize(joint[m], block[1], sums[m])
+        summarize(joint[m], block[1], work[2], counts[m], sums[m])
 
 
 @njit(nogil=True, cache=True)
@@ -94,15 +93,14 @@ def accumulate_fused(rows: Rows, stack: Stack, sums: Sums, *, with_shared: bool 
     Parameters and results are those of `accumulate_stacked`; the two agree to rounding, not to the bit.
     """
     d, n_components = stack.means.shape[1], len(stack.full)
-    positions = np.empty(packed_size(d), dtype=np.int64)
-    packed_positions(d, positions)
+    positions = packed_positions(d)
     packed = pack(stack.full, positions)
     x = aligned(-(-d // 4) * 4, LANES)
     x[...] = 0.0
     block = (aligned(d, LANES), x, aligned(LANES), aligned(n_components + 1, LANES))
-    work = (aligned(1 + d, LANES), aligned(3, LANES))
+    work = (aligned(1 + d, LANES), aligned(3, LANES), aligned(4, LANES))
     n_sums = n_components + with_shared
-    out = (np.zeros(len(stack.bounds)), np.zeros(n_sums), np.zeros((n_sums, len(positions))))
+    out = (np.zeros(len(stack.bounds)), *empty_packed(n_sums, d))
     model = (packed, np.ascontiguousarray(stack.full[:, 0]), stack.constants, stack.means, stack.factors)
     weights = np.empty(0) if rows.weights is None else rows.weights
     _fused_leaf(rows.values, weights, (rows.centre, rows.scale), stack.offsets, stack.bounds, model, block, work, out)

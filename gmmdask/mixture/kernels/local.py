@@ -11,7 +11,7 @@ from gmmdask.mixture.kernels.arrays import FloatArray, Rows, Stack, aligned
 from gmmdask.mixture.kernels.blocks import factor_row
 from gmmdask.mixture.kernels.fused import load_block
 from gmmdask.mixture.kernels.softmax import LANES, fold, softmax_tile
-from gmmdask.mixture.kernels.tiles import packed_positions, packed_size, summarize, symmetric, unpack
+from gmmdask.mixture.kernels.tiles import empty_packed, packed_positions, summarize, symmetric, unpack
 
 
 class LocalSums(NamedTuple):
@@ -45,23 +45,19 @@ def empty_local_sums(stack: Stack) -> LocalSums:
 def _local_leaf(values: Any, weights: Any, centre: Any, model: Any, block: Any, out: Any) -> float:
     """Fill counts and packed sums about the means; return the log-likelihood."""
     means, factors, constants = model
-    raw, block_weights, joint, differences, lanes = block
+    raw, block_weights, joint, differences, lanes, weighted = block
     counts, sums = out
-    d = raw.shape[0]
     log_likelihood = 0.0
     for start in range(0, values.shape[1], LANES):
         load_block(values, weights, start, centre, raw, block_weights)
         for m in range(means.shape[0]):
             factor_row(raw, means[m], factors[m], constants[m], joint[m], differences[m])
-        softmax_tile(joint, block_weights, lanes[0], lanes[1])
+        softmax_tile(joint, 0, block_weights, lanes[0], lanes[1])
         for i in range(LANES):
             lanes[2, i] = block_weights[i] * lanes[0, i]
         log_likelihood += fold(lanes[2])
         for m in range(means.shape[0]):
-            lanes[2, :] = joint[m]
-            counts[m] += fold(lanes[2])
-            differences[m, 1 + d :] = 0.0
-            summarize(joint[m], differences[m, 1:], sums[m])
+            summarize(joint[m], differences[m, 1:], weighted, counts[m], sums[m])
     return log_likelihood
 
 
@@ -78,14 +74,22 @@ def accumulate_local(rows: Rows, stack: Stack, sums: LocalSums) -> None:
         Added to in place.
     """
     k, d = stack.means.shape
-    positions = np.empty(packed_size(d), dtype=np.int64)
-    packed_positions(d, positions)
-    counts, packed = np.zeros(k), np.zeros((k, len(positions)))
-    block = (aligned(d, LANES), aligned(LANES), aligned(k, LANES), aligned(k, 1 - d // -4 * 4, LANES), aligned(3, LANES))
+    positions = packed_positions(d)
+    counts, packed = empty_packed(k, d)
+    padded = -(-d // 4) * 4
+    block = (
+        aligned(d, LANES),
+        aligned(LANES),
+        aligned(k, LANES),
+        aligned(k, 1 + padded, LANES),
+        aligned(3, LANES),
+        aligned(4, LANES),
+    )
     weights = np.empty(0) if rows.weights is None else rows.weights
+    block[3][...] = 0.0
     model = (stack.means, stack.factors, stack.constants)
     sums.log_likelihood[...] += _local_leaf(rows.values, weights, rows.centre, model, block, (counts, packed))
     expanded = unpack(counts, packed, positions)
-    sums.counts[...] += counts
+    sums.counts[...] += expanded[:, 0]
     sums.first[...] += expanded[:, 1 : 1 + d]
     sums.second[...] += symmetric(expanded, d)

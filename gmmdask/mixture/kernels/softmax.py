@@ -16,37 +16,37 @@ LOWEST = -np.finfo(np.float64).max
 
 
 @njit(nogil=True, cache=True, fastmath={"contract"})
-def _exponentiate(joint: Any, top: Any, total: Any) -> None:
+def _exponentiate(joint: Any, start: int, top: Any, total: Any) -> None:
     """Replace log joint densities by exp(joint - top) and sum them over the components; `top` is their maximum."""
     width = top.shape[0]
     for i in range(width):
         top[i] = LOWEST
         total[i] = 0.0
     for k in range(joint.shape[0]):
-        row = joint[k]
+        row = joint[k][start : start + width]
         for i in range(width):
             top[i] = top[i] if row[i] < top[i] else row[i]
     for k in range(joint.shape[0]):
-        row = joint[k]
+        row = joint[k][start : start + width]
         for i in range(width):
             value = LOWEST if row[i] < LOWEST else row[i]
             row[i] = exp_nonpositive(value - top[i])
             total[i] += row[i]
 
 
-@njit(nogil=True, cache=True, fastmath={"contract"})
-def softmax_tile(joint: Any, weights: Any, top: Any, total: Any) -> None:
-    """Turn the (K, width) log joint densities of one candidate into weighted responsibilities, in place.
+@njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
+def softmax_tile(joint: Any, start: int, weights: Any, top: Any, total: Any) -> None:
+    """Turn log joint densities of one candidate (K, n) into weighted responsibilities, in place, for a tile of rows.
 
-    `top` and `total` are workspace of shape (width,); `top` returns log sum exp of every row.
+    The tile begins at row `start` and is as wide as `top`, which returns log sum exp of every row; `total` is workspace.
     """
-    _exponentiate(joint, top, total)
+    _exponentiate(joint, start, top, total)
     width = top.shape[0]
     for i in range(width):
         top[i] += log_positive(total[i])
         total[i] = weights[i] / total[i]
     for k in range(joint.shape[0]):
-        row = joint[k]
+        row = joint[k][start : start + width]
         for i in range(width):
             row[i] *= total[i]
 
@@ -73,8 +73,8 @@ def softmax_block(joint: Any, offsets: Any, weights: Any, log_likelihood: Any, w
         lanes[:] = 0.0
         for start in range(0, joint.shape[1], LANES):
             stop = min(start + LANES, joint.shape[1])
-            top = workspace[0, : stop - start]
-            softmax_tile(joint[offsets[c] : offsets[c + 1], start:stop], weights[start:stop], top, workspace[1, : stop - start])
+            top, total = workspace[0][: stop - start], workspace[1][: stop - start]
+            softmax_tile(joint[offsets[c] : offsets[c + 1]], start, weights[start:stop], top, total)
             for i in range(stop - start):
                 lanes[i] += weights[start + i] * top[i]
         log_likelihood[c] += fold(lanes)
@@ -84,7 +84,7 @@ def softmax_block(joint: Any, offsets: Any, weights: Any, log_likelihood: Any, w
 def _softmax_rows(joint: Any, weights: Any, log_sum: Any, workspace: Any) -> None:
     for start in range(0, joint.shape[1], LANES):
         stop = min(start + LANES, joint.shape[1])
-        softmax_tile(joint[:, start:stop], weights[: stop - start], log_sum[start:stop], workspace[: stop - start])
+        softmax_tile(joint, start, weights[: stop - start], log_sum[start:stop], workspace[: stop - start])
 
 
 def softmax(joint: NDArray[np.float64]) -> tuple[FloatArray, FloatArray]:

@@ -6,6 +6,7 @@ features i first four linear and ten lower-triangular quadratic ones, then sixte
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from gmmdask.mixture.kernels.arrays import FloatArray, aligned
+from gmmdask.mixture.kernels.dots import WIDTH, sum_cross, sum_diagonal
 from gmmdask.mixture.kernels.softmax import LANES
 
 DIAGONAL, CROSS = 14, 16
@@ -24,30 +26,20 @@ def packed_size(d: int) -> int:
     return DIAGONAL * tiles + CROSS * (tiles * (tiles - 1) // 2)
 
 
-@njit(nogil=True, cache=True)
-def packed_positions(d: int, positions: Any) -> None:
-    """Fill the feature (in the order 1, x, x^2, x_i x_j) of every packed coefficient; -1 where there is padding."""
-    positions[:] = -1
-    at = 0
+@cache
+def packed_positions(d: int) -> NDArray[np.int64]:
+    """Return the feature (in the order 1, x, x^2, x_i x_j) of every packed coefficient; -1 where there is padding."""
+    positions: list[int] = []
     for i in range(0, d, 4):
-        for a in range(4):
-            if i + a < d:
-                positions[at + a] = 1 + i + a
-        at += 4
-        for a in range(4):
-            for b in range(a + 1):
-                positions[at] = _quadratic(d, i + b, i + a)
-                at += 1
+        positions += [1 + a if a < d else -1 for a in range(i, i + 4)]
+        positions += [_quadratic(d, b, a) for a in range(i, i + 4) for b in range(i, a + 1)]
         for j in range(0, i, 4):
-            for a in range(4):
-                for b in range(4):
-                    positions[at] = _quadratic(d, j + b, i + a)
-                    at += 1
+            positions += [_quadratic(d, b, a) for a in range(i, i + 4) for b in range(j, j + 4)]
+    return np.array(positions)
 
 
-@njit(nogil=True, cache=True)
 def _quadratic(d: int, i: int, j: int) -> int:
-    """Return the position of x_i x_j, i <= j."""
+    """Return the position of x_i x_j, i <= j; -1 for padding."""
     if j >= d:
         return -1
     if i == j:
@@ -83,53 +75,6 @@ def add_cross(out: Any, x: Any, i: int, j: int, q: Any) -> None:
         out[m] += lower + upper
 
 
-@njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
-def sum_diagonal(r: Any, x: Any, i: int, s: Any) -> None:
-    """Add the sums that belong to the coefficients of `add_diagonal`: r x and r x x' among four features."""
-    x0, x1, x2, x3 = x[i], x[i + 1], x[i + 2], x[i + 3]
-    h0 = h1 = h2 = h3 = s00 = s10 = s11 = s20 = s21 = s22 = s30 = s31 = s32 = s33 = 0.0
-    for m in range(LANES):
-        a, b, c, d = x0[m], x1[m], x2[m], x3[m]
-        ra, rb, rc, rd = r[m] * a, r[m] * b, r[m] * c, r[m] * d
-        h0 += ra
-        h1 += rb
-        h2 += rc
-        h3 += rd
-        s00 += ra * a
-        s10 += rb * a
-        s11 += rb * b
-        s20 += rc * a
-        s21 += rc * b
-        s22 += rc * c
-        s30 += rd * a
-        s31 += rd * b
-        s32 += rd * c
-        s33 += rd * d
-    for k, value in enumerate((h0, h1, h2, h3, s00, s10, s11, s20, s21, s22, s30, s31, s32, s33)):
-        s[k] += value
-
-
-@njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
-def sum_cross(r: Any, x: Any, i: int, j: int, s: Any) -> None:
-    """Add the sums that belong to the coefficients of `add_cross`, two features by four at a time."""
-    y0, y1, y2, y3 = x[j], x[j + 1], x[j + 2], x[j + 3]
-    for half in range(2):
-        x0, x1 = x[i + 2 * half], x[i + 2 * half + 1]
-        s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = 0.0
-        for m in range(LANES):
-            a, b = r[m] * x0[m], r[m] * x1[m]
-            s00 += a * y0[m]
-            s01 += a * y1[m]
-            s02 += a * y2[m]
-            s03 += a * y3[m]
-            s10 += b * y0[m]
-            s11 += b * y1[m]
-            s12 += b * y2[m]
-            s13 += b * y3[m]
-        for k, value in enumerate((s00, s01, s02, s03, s10, s11, s12, s13)):
-            s[8 * half + k] += value
-
-
 @njit(nogil=True, cache=True)
 def evaluate(constant: float, q: Any, x: Any, out: Any) -> None:
     """Fill out = constant + packed coefficients times features."""
@@ -144,15 +89,36 @@ def evaluate(constant: float, q: Any, x: Any, out: Any) -> None:
 
 
 @njit(nogil=True, cache=True)
-def summarize(r: Any, x: Any, s: Any) -> None:
-    """Add responsibilities times features in packed order."""
+def summarize(r: Any, x: Any, weighted: Any, counts: Any, sums: Any) -> None:
+    """Add responsibilities to counts (LANES,) and responsibilities times features, in packed order, to sums (packed, 8).
+
+    `weighted` is workspace of shape (4, LANES).
+    """
+    for m in range(LANES):
+        counts[m] += r[m]
     at = 0
     for i in range(0, x.shape[0], 4):
-        sum_diagonal(r, x, i, s[at : at + DIAGONAL])
+        sum_diagonal(r, x, i, weighted, sums, at)
         at += DIAGONAL
         for j in range(0, i, 4):
-            sum_cross(r, x, i, j, s[at : at + CROSS])
+            sum_cross(weighted, x, j, sums, at)
             at += CROSS
+
+
+def empty_packed(m: int, d: int) -> tuple[FloatArray, FloatArray]:
+    """Return zero counts and sums for `summarize`, of M components."""
+    counts, sums = aligned(m, LANES), aligned(m, packed_size(d), WIDTH)
+    counts[...] = 0.0
+    sums[...] = 0.0
+    return counts, sums
+
+
+def _folded(lanes: FloatArray) -> FloatArray:
+    """Return the sums over the last axis, of a length that is a power of two, pairwise."""
+    while lanes.shape[-1] > 1:
+        half = lanes.shape[-1] // 2
+        lanes = lanes[..., :half] + lanes[..., half:]
+    return lanes[..., 0]
 
 
 def pack(coefficients: FloatArray, positions: NDArray[np.int64]) -> FloatArray:
@@ -162,11 +128,11 @@ def pack(coefficients: FloatArray, positions: NDArray[np.int64]) -> FloatArray:
     return packed
 
 
-def unpack(counts: FloatArray, packed: FloatArray, positions: NDArray[np.int64]) -> FloatArray:
+def unpack(counts: FloatArray, sums: FloatArray, positions: NDArray[np.int64]) -> FloatArray:
     """Return counts and packed sums in the order 1, x, x^2, x_i x_j."""
-    expanded = np.empty((len(packed), int(positions.max()) + 1))
-    expanded[:, 0] = counts
-    expanded[:, positions[positions >= 0]] = packed[:, positions >= 0]
+    expanded = np.empty((len(sums), int(positions.max()) + 1))
+    expanded[:, 0] = _folded(counts)
+    expanded[:, positions[positions >= 0]] = _folded(sums)[:, positions >= 0]
     return expanded
 
 

@@ -20,7 +20,7 @@ FROM_LOCK := $(PIP_INSTALL) --no-deps --require-hashes -r
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help install nightly test check lint types layers mathematics bench lock clean
+.PHONY: help install nightly test check lint format types layers mathematics bench lock clean
 
 help:  ## Explain the targets (the default)
 	@echo 'make <target> [PYTHON=python3.12] [ARGS="..."]'
@@ -39,10 +39,12 @@ nightly: $(INSTALLED) demo/lake  ## Run one night over the demonstration lake: f
 test: $(INSTALLED)  ## Run the whole test suite, doctests and small benchmarks included
 	$(VENV)/bin/python -m pytest --benchmark-disable tests gmmdask $(wildcard benchmarks/test_*.py) $(ARGS)
 
-check: lint types layers mathematics  ## Run every check below; with --keep-going all of them, whatever fails
+check: lint format types layers mathematics  ## Run every check below; with --keep-going all of them, whatever fails
 
-lint: $(INSTALLED)  ## Check style and format (ruff)
+lint: $(INSTALLED)  ## Check the style (ruff)
 	$(VENV)/bin/ruff check .
+
+format: $(INSTALLED)  ## Check the format (ruff); changes nothing
 	$(VENV)/bin/ruff format --check .
 
 types: $(INSTALLED)  ## Check the annotations (mypy, strict)

@@ -60,7 +60,9 @@ def make_candidate(rng: Any, kind: str, d: int, k: int, centre: Array) -> Candid
         covariances = covariances * np.eye(d)
     if kind == "spherical":
         covariances = np.array([np.eye(d) * c[0, 0] for c in covariances])
-    return Candidate(kind=kind, weights=rng.dirichlet(np.ones(k)), means=centre + rng.normal(size=(k, d)), covariances=covariances)
+    return Candidate(
+        kind=kind, weights=rng.dirichlet(np.ones(k)), means=centre + rng.normal(size=(k, d)), covariances=covariances
+    )
 
 
 def feature_rows(kind: str, x: Array) -> Array:
@@ -151,15 +153,24 @@ def oracle_sums(candidates: list[Candidate], rows: Rows) -> tuple[Array, dict[st
     sums: dict[str, list[Array]] = {kind: [np.zeros((0, columns(kind, d)))] for kind in KINDS}
     log_likelihood = []
     for candidate in candidates:
-        log_sum, responsibilities = oracle_softmax(oracle_joint(candidate, values)) if kept.any() else (weights, np.zeros((1, 0)))
+        log_sum, responsibilities = (
+            oracle_softmax(oracle_joint(candidate, values)) if kept.any() else (weights, np.zeros((1, 0)))
+        )
         log_likelihood.append(np.sum(weights * log_sum))
         resized = responsibilities if kept.any() else np.zeros((len(candidate.weights), 0))
         sums[candidate.kind].append((resized * weights) @ feature_rows(candidate.kind, x).T)
     magnitude = float(np.sum(weights * (1 + np.sum(x * x, axis=0)))) + float(np.sum(np.abs(log_likelihood)))
-    return np.array(log_likelihood), {k: np.concatenate(v) for k, v in sums.items()}, (x * weights) @ x.T, max(magnitude, 1.0)
+    return (
+        np.array(log_likelihood),
+        {k: np.concatenate(v) for k, v in sums.items()},
+        (x * weights) @ x.T,
+        max(magnitude, 1.0),
+    )
 
 
-def check_sums(actual: Sums, candidates: list[Candidate], rows: Rows, tolerance: float, with_shared: bool = True) -> None:
+def check_sums(
+    actual: Sums, candidates: list[Candidate], rows: Rows, tolerance: float, with_shared: bool = True
+) -> None:
     log_likelihood, sums, shared, magnitude = oracle_sums(candidates, rows)
     limit = tolerance * magnitude
     np.testing.assert_allclose(actual.log_likelihood, log_likelihood.astype(float), rtol=0, atol=limit)
@@ -387,14 +398,23 @@ def test_a_pass_adds_to_what_is_there_already() -> None:
 @pytest.mark.parametrize("level", [0.0, -1e3, -1e300, -np.inf])
 def test_softmax_survives_rows_that_no_component_explains(level: float) -> None:
     """Finite log sums, and responsibilities that sum to one."""
-    joint = level + np.zeros((3, 1001)) if np.isinf(level) else level * np.random.default_rng(1).uniform(0.5, 1, size=(3, 1001))
+    joint = (
+        level + np.zeros((3, 1001))
+        if np.isinf(level)
+        else level * np.random.default_rng(1).uniform(0.5, 1, size=(3, 1001))
+    )
     log_sum, responsibilities = softmax(joint)
     assert np.all(np.isfinite(log_sum))
     np.testing.assert_allclose(responsibilities.sum(axis=0), 1, rtol=1e-15)
 
 
 @settings(deadline=None, max_examples=30)
-@given(k=st.integers(1, 6), n=st.integers(0, 600), spread=st.sampled_from([1e-3, 1.0, 30.0, 1e4]), seed=st.integers(0, 2**32 - 1))
+@given(
+    k=st.integers(1, 6),
+    n=st.integers(0, 600),
+    spread=st.sampled_from([1e-3, 1.0, 30.0, 1e4]),
+    seed=st.integers(0, 2**32 - 1),
+)
 def test_softmax_agrees_with_scipy(k: int, n: int, spread: float, seed: int) -> None:
     """To rounding; the input is left alone."""
     joint = spread * np.random.default_rng(seed).normal(size=(k, n))
@@ -412,7 +432,9 @@ def errors_in_ulps(actual: Array, exact: Array) -> Array:
 
 def test_the_exponential_is_accurate_to_two_units_in_the_last_place() -> None:
     """Against extended precision; zero where the result would be subnormal, one at zero, NaN for NaN."""
-    x = -np.concatenate([np.geomspace(1e-20, 707.9, 40_001), np.linspace(0, 708, 40_001), np.arange(1, 1000) * np.log(2) / 2])
+    x = -np.concatenate(
+        [np.geomspace(1e-20, 707.9, 40_001), np.linspace(0, 708, 40_001), np.arange(1, 1000) * np.log(2) / 2]
+    )
     x = x[x >= -708]
     actual = np.array([exp_nonpositive(value) for value in x])
     assert errors_in_ulps(actual, np.exp(x.astype(np.longdouble))).max() < 1.5
@@ -423,7 +445,9 @@ def test_the_exponential_is_accurate_to_two_units_in_the_last_place() -> None:
 
 def test_the_logarithm_is_accurate_to_two_units_in_the_last_place() -> None:
     """Against extended precision, near one as well; exactly zero at one."""
-    x = np.concatenate([np.geomspace(1e-300, 1e300, 40_001), 1 + np.geomspace(1e-15, 1, 20_001), 1 - np.geomspace(1e-15, 0.5, 20_001)])
+    x = np.concatenate(
+        [np.geomspace(1e-300, 1e300, 40_001), 1 + np.geomspace(1e-15, 1, 20_001), 1 - np.geomspace(1e-15, 0.5, 20_001)]
+    )
     actual = np.array([log_positive(value) for value in x])
     exact = np.log(x.astype(np.longdouble))
     assert errors_in_ulps(actual, exact).max() < 1.5

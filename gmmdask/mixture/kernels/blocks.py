@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 
 from gmmdask.mixture.kernels.arrays import FloatArray, Rows, aligned
+
+CHUNK_ROWS = 8192
 
 
 class Block(NamedTuple):
@@ -88,6 +91,21 @@ def factor_rows(raw: Any, means: Any, factors: Any, constants: Any, joint: Any, 
         factor_row(raw, means[m], factors[m], constants[m], joint[m], workspace)
 
 
+def float64_chunks(rows: Rows) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Yield values and weights for compiled loops over whole leaves; no weights at all stand for one each.
+
+    Rows that are float64 already come in one piece. Others are converted a chunk at a time: one compiled loop serves all
+    types, and a chunk is a whole number of blocks, so that the type changes no sum.
+    """
+    weights = np.empty(0) if rows.weights is None else np.ascontiguousarray(rows.weights)
+    if rows.values.dtype == np.float64:
+        yield np.ascontiguousarray(rows.values), weights
+        return
+    for start in range(0, rows.values.shape[1], CHUNK_ROWS):
+        chunk = slice(start, start + CHUNK_ROWS)
+        yield np.array(rows.values[:, chunk], dtype=np.float64, order="C"), weights[chunk]
+
+
 def block_features(d: int, with_cross: bool) -> int:
     """Return the number of feature rows of a block."""
     return 2 + 2 * d + (d * (d - 1) // 2 if with_cross else 0)
@@ -115,7 +133,9 @@ class BlockReader:
         features = self._features[: block_features(d, self.with_cross) * b].reshape(-1, b)
         raw[...] = values[:, start:stop]
         self._weights[:b] = 1.0 if weights is None else weights[start:stop]
-        radius = centre_rows(raw, self._weights[:b], np.ascontiguousarray(centre), np.ascontiguousarray(scale), features)
+        radius = centre_rows(
+            raw, self._weights[:b], np.ascontiguousarray(centre), np.ascontiguousarray(scale), features
+        )
         if self.with_cross:
             cross_products(features, d)
         return Block(features, raw, self._weights[:b], radius)

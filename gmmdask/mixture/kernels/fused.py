@@ -8,8 +8,8 @@ import numpy as np
 from numba import njit
 
 from gmmdask.mixture.kernels.arrays import ERROR_LIMIT, Rows, Stack, Sums, aligned
-from gmmdask.mixture.kernels.blocks import factor_rows
-from gmmdask.mixture.kernels.softmax import LANES, fold, softmax_tile
+from gmmdask.mixture.kernels.blocks import factor_row, float64_chunks
+from gmmdask.mixture.kernels.softmax import LANES, softmax_block
 from gmmdask.mixture.kernels.tiles import empty_packed, evaluate, pack, packed_positions, summarize, symmetric, unpack
 
 
@@ -46,45 +46,41 @@ def centre_block(raw: Any, centre: Any, scale: Any, x: Any, radii: Any) -> float
 
 
 @njit(nogil=True, inline="always")
-def _candidate(c: int, offsets: Any, model: Any, block: Any, exact: bool, work: Any) -> float:
-    """Fill the responsibilities of one candidate for a block and return its log-likelihood there."""
+def _evaluate_stack(offsets: Any, exact: Any, model: Any, block: Any, work: Any) -> None:
+    """Fill the log joint densities of all components, by candidate in the form that the block calls for."""
     packed, first, constants, means, factors = model
-    raw, x, weights, joint = block
-    factor_work, lanes = work[0], work[1]
-    begin, end = offsets[c], offsets[c + 1]
-    if exact:
-        factor_rows(raw, means[begin:end], factors[begin:end], constants[begin:end], joint[begin:end], factor_work)
-    else:
-        for m in range(begin, end):
-            evaluate(first[m], packed[m], x, joint[m])
-    softmax_tile(joint[begin:end], 0, weights, lanes[0], lanes[1])
-    for i in range(LANES):
-        lanes[2, i] = weights[i] * lanes[0, i]
-    return float(fold(lanes[2]))
+    raw, x, _, joint = block
+    for c in range(exact.shape[0]):
+        for m in range(offsets[c], offsets[c + 1]):
+            if exact[c]:
+                factor_row(raw, means[m], factors[m], constants[m], joint[m], work[0])
+            else:
+                evaluate(first[m], packed[m], x, joint[m])
 
 
 @njit(nogil=True, inline="always")
-def _add_block(offsets: Any, bounds: Any, model: Any, block: Any, work: Any, radius: float, out: Any) -> None:
-    """Add one block to the packed sums of all components, and of the weights themselves where `out` has a row for them."""
-    log_likelihood, counts, sums = out
-    weights, joint = block[2], block[3]
-    for c in range(bounds.shape[0]):
-        log_likelihood[c] += _candidate(c, offsets, model, block, bounds[c] * radius > ERROR_LIMIT, work)
-    if sums.shape[0] > joint.shape[0] - 1:
-        for i in range(LANES):
-            joint[joint.shape[0] - 1, i] = weights[i]
+def _add_moments(block: Any, work: Any, out: Any) -> None:
+    """Add the block's packed sums of all components, and of the weights themselves where `out` has a row for them."""
+    _, x, weights, joint = block
+    _, counts, sums = out
+    for i in range(LANES):
+        joint[joint.shape[0] - 1, i] = weights[i]
     for m in range(sums.shape[0]):
-        summarize(joint[m], block[1], work[2], counts[m], sums[m])
+        summarize(joint[m], x, work[2], counts[m], sums[m])
 
 
 @njit(nogil=True, cache=True)
-def _fused_leaf(values: Any, weights: Any, place: Any, offsets: Any, bounds: Any, model: Any, block: Any, work: Any, out: Any) -> None:
+def _fused_leaf(
+    values: Any, weights: Any, place: Any, offsets: Any, bounds: Any, model: Any, block: Any, work: Any, out: Any
+) -> None:
     centre, scale = place
-    raw, x, block_weights = block[0], block[1], block[2]
+    raw, x, block_weights, joint = block
     for start in range(0, values.shape[1], LANES):
         load_block(values, weights, start, centre, raw, block_weights)
-        radius = centre_block(raw, centre, scale, x, work[1][2])
-        _add_block(offsets, bounds, model, block, work, radius, out)
+        exact = bounds * centre_block(raw, centre, scale, x, work[1][2]) > ERROR_LIMIT
+        _evaluate_stack(offsets, exact, model, block, work)
+        softmax_block(joint, offsets, block_weights, out[0], work[1])
+        _add_moments(block, work, out)
 
 
 def accumulate_fused(rows: Rows, stack: Stack, sums: Sums, *, with_shared: bool = False) -> None:
@@ -102,8 +98,9 @@ def accumulate_fused(rows: Rows, stack: Stack, sums: Sums, *, with_shared: bool 
     n_sums = n_components + with_shared
     out = (np.zeros(len(stack.bounds)), *empty_packed(n_sums, d))
     model = (packed, np.ascontiguousarray(stack.full[:, 0]), stack.constants, stack.means, stack.factors)
-    weights = np.empty(0) if rows.weights is None else rows.weights
-    _fused_leaf(rows.values, weights, (rows.centre, rows.scale), stack.offsets, stack.bounds, model, block, work, out)
+    place = (rows.centre, rows.scale)
+    for values, weights in float64_chunks(rows):
+        _fused_leaf(values, weights, place, stack.offsets, stack.bounds, model, block, work, out)
     sums.log_likelihood[...] += out[0]
     expanded = unpack(out[1], out[2], positions)
     sums.full[...] += expanded[:n_components]

@@ -8,9 +8,9 @@ import numpy as np
 from numba import njit
 
 from gmmdask.mixture.kernels.arrays import FloatArray, Rows, Stack, aligned
-from gmmdask.mixture.kernels.blocks import factor_row
+from gmmdask.mixture.kernels.blocks import factor_row, float64_chunks
 from gmmdask.mixture.kernels.fused import load_block
-from gmmdask.mixture.kernels.softmax import LANES, fold, softmax_tile
+from gmmdask.mixture.kernels.softmax import LANES, softmax_block
 from gmmdask.mixture.kernels.tiles import empty_packed, packed_positions, summarize, symmetric, unpack
 
 
@@ -42,23 +42,20 @@ def empty_local_sums(stack: Stack) -> LocalSums:
 
 
 @njit(nogil=True, cache=True)
-def _local_leaf(values: Any, weights: Any, centre: Any, model: Any, block: Any, out: Any) -> float:
-    """Fill counts and packed sums about the means; return the log-likelihood."""
+def _local_leaf(
+    values: Any, weights: Any, centre: Any, offsets: Any, model: Any, block: Any, work: Any, out: Any
+) -> None:
+    """Add log-likelihood, counts and packed sums about the means."""
     means, factors, constants = model
-    raw, block_weights, joint, differences, lanes, weighted = block
-    counts, sums = out
-    log_likelihood = 0.0
+    raw, block_weights, joint, differences = block
+    log_likelihood, counts, sums = out
     for start in range(0, values.shape[1], LANES):
         load_block(values, weights, start, centre, raw, block_weights)
         for m in range(means.shape[0]):
             factor_row(raw, means[m], factors[m], constants[m], joint[m], differences[m])
-        softmax_tile(joint, 0, block_weights, lanes[0], lanes[1])
-        for i in range(LANES):
-            lanes[2, i] = block_weights[i] * lanes[0, i]
-        log_likelihood += fold(lanes[2])
+        softmax_block(joint, offsets, block_weights, log_likelihood, work[0])
         for m in range(means.shape[0]):
-            summarize(joint[m], differences[m, 1:], weighted, counts[m], sums[m])
-    return log_likelihood
+            summarize(joint[m], differences[m, 1:], work[1], counts[m], sums[m])
 
 
 def accumulate_local(rows: Rows, stack: Stack, sums: LocalSums) -> None:
@@ -74,22 +71,16 @@ def accumulate_local(rows: Rows, stack: Stack, sums: LocalSums) -> None:
         Added to in place.
     """
     k, d = stack.means.shape
-    positions = packed_positions(d)
-    counts, packed = empty_packed(k, d)
-    padded = -(-d // 4) * 4
-    block = (
-        aligned(d, LANES),
-        aligned(LANES),
-        aligned(k, LANES),
-        aligned(k, 1 + padded, LANES),
-        aligned(3, LANES),
-        aligned(4, LANES),
-    )
-    weights = np.empty(0) if rows.weights is None else rows.weights
-    block[3][...] = 0.0
+    differences = aligned(k, 1 + -(-d // 4) * 4, LANES)
+    differences[...] = 0.0
+    block = (aligned(d, LANES), aligned(LANES), aligned(k, LANES), differences)
+    out = (np.zeros(1), *empty_packed(k, d))
     model = (stack.means, stack.factors, stack.constants)
-    sums.log_likelihood[...] += _local_leaf(rows.values, weights, rows.centre, model, block, (counts, packed))
-    expanded = unpack(counts, packed, positions)
+    work = (aligned(3, LANES), aligned(4, LANES))
+    for values, weights in float64_chunks(rows):
+        _local_leaf(values, weights, rows.centre, np.array([0, k]), model, block, work, out)
+    expanded = unpack(out[1], out[2], packed_positions(d))
+    sums.log_likelihood[...] += out[0][0]
     sums.counts[...] += expanded[:, 0]
     sums.first[...] += expanded[:, 1 : 1 + d]
     sums.second[...] += symmetric(expanded, d)

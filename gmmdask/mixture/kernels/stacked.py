@@ -24,7 +24,12 @@ class _Part(NamedTuple):
 
 
 def _parts(stack: Stack, sums: Sums) -> list[_Part]:
-    pairs = [(stack.spherical, sums.spherical), (stack.tied, sums.tied), (stack.diag, sums.diag), (stack.full, sums.full)]
+    pairs = [
+        (stack.spherical, sums.spherical),
+        (stack.tied, sums.tied),
+        (stack.diag, sums.diag),
+        (stack.full, sums.full),
+    ]
     parts, begin = [], 0
     for (coefficients, part_sums), first in zip(pairs, (0, 1, 1, 1), strict=True):
         end = begin + len(coefficients)
@@ -113,7 +118,9 @@ def accumulate_stacked(rows: Rows, stack: Stack, sums: Sums, *, with_shared: boo
             _complete_tied(stack, one_pass.tied, exact, shared, sums.log_likelihood)
 
 
-def _complete_tied(stack: Stack, tied: slice, exact: NDArray[np.bool_], shared: FloatArray, log_likelihood: FloatArray) -> None:
+def _complete_tied(
+    stack: Stack, tied: slice, exact: NDArray[np.bool_], shared: FloatArray, log_likelihood: FloatArray
+) -> None:
     """Subtract <P, sum w x x'> / 2 from the tied candidates whose densities lack it."""
     quadratic = np.einsum("cij,ij->c", stack.tied_precisions, shared)
     log_likelihood[tied] -= np.where(exact[tied], 0.0, 0.5 * quadratic)

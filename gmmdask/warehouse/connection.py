@@ -16,6 +16,7 @@ import duckdb
 
 from gmmdask.errors import WarehouseBusyError, WarehouseError
 
+MEMORY = ":memory:"
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 10.0
 
@@ -61,9 +62,7 @@ def configuration(limits: Limits) -> dict[str, str | bool | int | float | list[s
 
 
 @contextmanager
-def opened(
-    path: str, *, limits: Limits, patience: Patience, read_only: bool
-) -> Iterator[duckdb.DuckDBPyConnection]:
+def opened(path: str, *, limits: Limits, patience: Patience, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a connection to a DuckDB file and close it; what was not committed is then as if it never happened.
 
     Raises
@@ -77,7 +76,9 @@ def opened(
     try:
         yield connection
     except duckdb.Error as error:
-        raise WarehouseError(f"warehouse {path}: {_first_line(error)}; what was being done left no trace in it") from error
+        where = "the staged rows cannot be checked" if path == MEMORY else f"warehouse {path}"
+        outcome = "" if read_only else "; nothing was written"
+        raise WarehouseError(f"{where}: {_first_line(error)}{outcome}") from error
     finally:
         connection.close()
 

@@ -14,8 +14,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from gmmdask.errors import InvalidInputError, UnknownNameError, WarehouseError
+from gmmdask.errors import UnknownNameError, WarehouseError
+from gmmdask.warehouse.checks import check_staged, register_staged
 from gmmdask.warehouse.connection import Limits, Patience, opened
+from gmmdask.warehouse.files import uris
 from gmmdask.warehouse.port import pass_by
 from gmmdask.warehouse.release import Release, StagedRows
 from gmmdask.warehouse.schema import conform, create_table, create_view, quote
@@ -23,7 +25,8 @@ from gmmdask.warehouse.staging import STAGED_ASSIGNMENTS
 from gmmdask.warehouse.tables import ASSIGNMENTS, PUBLICATIONS, TABLES
 from gmmdask.warehouse.views import CHAMPION_BEFORE, LATEST_LABELS, VIEWS
 
-SHOWN_IDS = 5
+PUBLISHED = "SELECT 1 FROM publications WHERE run_id = $run_id LIMIT 1"
+ANY_PUBLICATION = "SELECT 1 FROM publications LIMIT 1"
 
 
 def _now() -> datetime:
@@ -61,7 +64,9 @@ class DuckDBFile:
         with opened(self.path, limits=self.limits, patience=self.patience, read_only=False) as connection:
             at("opened")
             if release.staged is not None:
-                _register(connection, release.staged)
+                register_staged(connection, release.staged)
+                # The order of rows in a table means nothing; keeping it costs memory and a slow end.
+                connection.execute("SET preserve_insertion_order = false")
             published = self._transact(connection, release, at)
             at("committed")
         at("closed")
@@ -77,6 +82,8 @@ class DuckDBFile:
         for name, rows in release.tables.items():
             _insert(connection, name, rows)
             at(f"table {name}")
+        if "segments" in release.tables:
+            _inherit_names(connection, release)
         if release.staged is not None:
             _load(connection, release, release.staged)
             at("table assignments")
@@ -87,7 +94,7 @@ class DuckDBFile:
 
     def remove_superseded(self) -> int:
         """Remove assignments that no view shows; see `Warehouse.remove_superseded`."""
-        if not self._has_tables():
+        if self._value(ANY_PUBLICATION, {}) is None:
             return 0
         statement = f"""DELETE FROM assignments AS a WHERE NOT EXISTS (
             SELECT 1 FROM publications AS p
@@ -104,7 +111,7 @@ class DuckDBFile:
             AND run_id IN (SELECT run_id FROM publications WHERE segmentation = $segmentation)"""
         values = {"segmentation": segmentation, "segment_id": segment_id, "name": name}
         changed = 0
-        if self._has_tables():
+        if self._value(ANY_PUBLICATION, {}) is not None:
             with opened(self.path, limits=self.limits, patience=self.patience, read_only=False) as connection:
                 ((changed,),) = connection.execute(statement, values).fetchall()
         if not changed:
@@ -124,101 +131,20 @@ class DuckDBFile:
             raise WarehouseError(f"there is no warehouse {self.path} yet: the first published run creates it")
         with opened(self.path, limits=self.limits, patience=self.patience, read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            relation = connection.sql(sql, params=dict(parameters or {}))
-            result: pa.Table | None = None if relation is None else relation.to_arrow_table()
-        if result is None:
-            raise WarehouseError(f"a query of {self.path} must return rows; this statement returns none")
+            result: pa.Table = connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
         return result
 
     def _value(self, sql: str, parameters: Mapping[str, Any]) -> str | None:
-        if not self._has_tables():
-            return None
-        values = self.query(sql, parameters).column(0).to_pylist()
-        return str(values[0]) if values else None
-
-    def _has_tables(self) -> bool:
-        """Return whether anything was ever published; a crash in the first transaction leaves an empty file."""
+        """Return the first value of a query, or None: also before the first publication."""
         if not Path(self.path).exists():
-            return False
-        found = self.query("SELECT 1 FROM duckdb_tables() WHERE table_name = $name", {"name": PUBLICATIONS.name})
-        return found.num_rows > 0
+            return None
+        with opened(self.path, limits=self.limits, patience=self.patience, read_only=True) as connection:
+            # A crash in the very first transaction leaves a file without tables.
+            rows = connection.execute(sql, dict(parameters)).fetchall() if _columns(connection) else []
+        return str(rows[0][0]) if rows else None
 
     def _is_published(self, release: Release) -> bool:
-        if release.run_id is None or not self._has_tables():
-            return False
-        values = {"run_id": release.run_id}
-        return self.query("SELECT 1 FROM publications WHERE run_id = $run_id", values).num_rows > 0
-
-
-def check_staged(staged: StagedRows, release: Release, limits: Limits, path: str) -> None:
-    """Refuse staged rows with missing or repeated ids, or of dates that are not published.
-
-    Needs no warehouse, so it keeps nobody waiting.
-
-    Raises
-    ------
-    InvalidInputError
-        Names dates, ids and counts.
-    WarehouseError
-        The files cannot be read, or are not those that were staged.
-    """
-    if not staged.paths:
-        return
-    # One database per call: the default in-memory one would be shared.
-    with opened(":memory:", limits=_in_memory(limits, path), patience=Patience(), read_only=False) as connection:
-        _register(connection, staged)
-        _check_dates(connection, staged, release)
-        _check_ids(connection, staged, release)
-
-
-def _in_memory(limits: Limits, path: str) -> Limits:
-    spill = limits.temp_directory or f"{path}.tmp"
-    return Limits(memory_limit=limits.memory_limit, temp_directory=spill, threads=limits.threads)
-
-
-def _check_dates(connection: duckdb.DuckDBPyConnection, staged: StagedRows, release: Release) -> None:
-    counted = connection.execute(
-        "SELECT dt, count(*) FROM read_parquet($paths) GROUP BY dt ORDER BY dt", {"paths": _uris(staged)}
-    ).fetchall()
-    strangers = {dt for dt, _ in counted} - {publication.dt for publication in release.publications}
-    if strangers:
-        raise InvalidInputError(
-            f"run {release.run_id} staged rows of {min(strangers)}, a date that it does not publish "
-            f"({len(strangers)} such dates)"
-        )
-    if sum(count for _, count in counted) != staged.rows:
-        found = sum(count for _, count in counted)
-        raise WarehouseError(f"run {release.run_id} staged {staged.rows} rows, its files hold {found}: compute it again")
-
-
-def _check_ids(connection: duckdb.DuckDBPyConnection, staged: StagedRows, release: Release) -> None:
-    repeated = connection.execute(
-        """SELECT dt, id, count(*) AS times FROM read_parquet($paths) GROUP BY dt, id
-        HAVING count(*) > 1 OR id IS NULL ORDER BY dt, id LIMIT $shown""",
-        {"paths": _uris(staged), "shown": SHOWN_IDS},
-    ).fetchall()
-    if repeated:
-        listed = "; ".join(f"{dt}: {'NULL' if id_ is None else repr(id_)} in {times} rows" for dt, id_, times in repeated)
-        raise InvalidInputError(
-            f"ids must be present and unique within a date, but run {release.run_id} of {release.segmentation!r} has {listed}"
-            f"{' ...' if len(repeated) == SHOWN_IDS else ''}. Mend the source, or choose another id column; nothing was published"
-        )
-
-
-def _register(connection: duckdb.DuckDBPyConnection, staged: StagedRows) -> None:
-    if not _is_local(staged):
-        connection.register_filesystem(staged.filesystem)
-
-
-def _is_local(staged: StagedRows) -> bool:
-    protocol = staged.filesystem.protocol
-    return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
-
-
-def _uris(staged: StagedRows) -> list[str]:
-    if _is_local(staged):
-        return list(staged.paths)
-    return [staged.filesystem.unstrip_protocol(path) for path in staged.paths]
+        return release.run_id is not None and self._value(PUBLISHED, {"run_id": release.run_id}) is not None
 
 
 def _create(connection: duckdb.DuckDBPyConnection) -> None:
@@ -253,7 +179,7 @@ def _differs(name: str, present: list[tuple[str, str]], expected: list[tuple[str
 
 
 def _is_published(connection: duckdb.DuckDBPyConnection, run_id: str) -> bool:
-    return bool(connection.execute("SELECT 1 FROM publications WHERE run_id = $1 LIMIT 1", [run_id]).fetchall())
+    return bool(connection.execute(PUBLISHED, {"run_id": run_id}).fetchall())
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
@@ -270,7 +196,22 @@ def _load(connection: duckdb.DuckDBPyConnection, release: Release, staged: Stage
     connection.execute(
         f"""INSERT INTO {quote(ASSIGNMENTS.name)} (segmentation, run_id, {columns})
         SELECT $segmentation, $run_id, {columns} FROM read_parquet($paths)""",  # noqa: S608
-        {"segmentation": release.segmentation, "run_id": release.run_id, "paths": _uris(staged)},
+        {
+            "segmentation": release.segmentation,
+            "run_id": release.run_id,
+            "paths": uris(staged.filesystem, staged.paths),
+        },
+    )
+
+
+def _inherit_names(connection: duckdb.DuckDBPyConnection, release: Release) -> None:
+    """Give the new run's segments the names that their ids have in published runs."""
+    connection.execute(
+        """UPDATE segments SET name = (
+            SELECT max(known.name) FROM segments AS known JOIN publications AS p ON p.run_id = known.run_id
+            WHERE p.segmentation = $segmentation AND known.segment_id = segments.segment_id)
+        WHERE run_id = $run_id AND name IS NULL""",
+        {"segmentation": release.segmentation, "run_id": release.run_id},
     )
 
 

@@ -162,7 +162,9 @@ def conform(table: Table, rows: pa.Table | Sequence[Mapping[str, Any]], constant
 def _from_rows(table: Table, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     names = sorted({name for row in rows for name in row})
     types = {column.name: ARROW_TYPES[column.type] for column in table.columns}
-    return pa.table({name: _array(table.name, name, [row.get(name) for row in rows], types.get(name)) for name in names})
+    return pa.table(
+        {name: _array(table.name, name, [row.get(name) for row in rows], types.get(name)) for name in names}
+    )
 
 
 def _array(table: str, column: str, values: list[Any], type_: pa.DataType | None) -> Any:
@@ -201,7 +203,9 @@ def _require_constant(table: str, name: str, values: Any, constants: Mapping[str
         return
     found = set(pc.unique(values).to_pylist()) - {constants[name]}
     if found:
-        raise InvalidInputError(f"column {name} of table {table} holds {sorted(map(str, found))}, expected only {constants[name]!r}")
+        raise InvalidInputError(
+            f"column {name} of table {table} holds {sorted(map(str, found))}, expected only {constants[name]!r}"
+        )
 
 
 def document(tables: Iterable[Table], views: Iterable[View], introduction: str) -> str:

@@ -1,17 +1,15 @@
 """Staging: where workers leave a run's rows until they are published.
 
-`{root}/staging/{run_id}/{attempt}/` holds one Parquet file of assignments per partition, the run's small tables, and, last,
-`manifest.json`. An attempt with a manifest whose files are all there is complete and can be published without computing
-again; any other is rubbish. Works on every fsspec filesystem. Nothing here knows the warehouse.
+`{root}/staging/{run_id}/{attempt}/` holds one Parquet file of assignments per partition, the run's small tables, and,
+last, `manifest.json`. An attempt with a manifest whose files are all there is complete and can be published without
+computing again; any other is rubbish. Works on every fsspec filesystem. Nothing here knows the warehouse.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
@@ -21,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gmmdask.errors import InvalidInputError, WarehouseError
+from gmmdask.warehouse.files import created, sizes, subfolders
 from gmmdask.warehouse.release import Publication, Release, StagedFile, StagedRows, conform_tables
 from gmmdask.warehouse.schema import Table, conform
 from gmmdask.warehouse.tables import ASSIGNMENTS
@@ -80,7 +79,7 @@ class Attempt:
         """
         path = f"assignments-{partition:06d}.parquet"
         rows = 0
-        with _created(self.filesystem, f"{self.folder}/{path}") as file, _parquet(file) as writer:
+        with created(self.filesystem, f"{self.folder}/{path}") as file, _parquet(file) as writer:
             for number, batch in enumerate(batches):
                 table = _conform_batch(batch, f"partition {partition}, batch {number}")
                 writer.write_table(table, row_group_size=max(1, table.num_rows))
@@ -119,12 +118,12 @@ class Attempt:
             "assignments": [asdict(receipt) for receipt in receipts],
             "tables": [asdict(receipt) for receipt in written],
         }
-        with _created(self.filesystem, f"{self.folder}/{MANIFEST}") as file:
+        with created(self.filesystem, f"{self.folder}/{MANIFEST}") as file:
             file.write(json.dumps(manifest, indent=1, sort_keys=True, default=date.isoformat).encode())
 
     def _write_table(self, name: str, rows: pa.Table) -> StagedFile:
         path = f"table-{name}.parquet"
-        with _created(self.filesystem, f"{self.folder}/{path}") as file:
+        with created(self.filesystem, f"{self.folder}/{path}") as file:
             pq.write_table(rows, file)
         return StagedFile(path=path, rows=rows.num_rows, nbytes=int(self.filesystem.size(f"{self.folder}/{path}")))
 
@@ -140,7 +139,8 @@ class Attempt:
         if manifest is None:
             raise WarehouseError(f"{self.folder} holds no complete attempt at run {self.run_id}: compute it again")
         if manifest["version"] > MANIFEST_VERSION:
-            raise WarehouseError(f"{self.folder} was staged by a newer gmmdask (manifest {manifest['version']}): upgrade")
+            version = manifest["version"]
+            raise WarehouseError(f"{self.folder} was staged by a newer gmmdask (manifest version {version}): upgrade")
         files = manifest["assignments"]
         return Release(
             publications=tuple(
@@ -164,12 +164,12 @@ class Attempt:
         return self._manifest() is not None
 
     def _manifest(self) -> dict[str, Any] | None:
-        sizes = _sizes(self.filesystem, self.folder)
-        if f"{self.folder}/{MANIFEST}" not in sizes:
+        present = sizes(self.filesystem, self.folder)
+        if f"{self.folder}/{MANIFEST}" not in present:
             return None
         manifest: dict[str, Any] = json.loads(self.filesystem.cat_file(f"{self.folder}/{MANIFEST}"))
         receipts = manifest["assignments"] + manifest["tables"]
-        whole = all(sizes.get(f"{self.folder}/{receipt['path']}") == receipt["nbytes"] for receipt in receipts)
+        whole = all(present.get(f"{self.folder}/{receipt['path']}") == receipt["nbytes"] for receipt in receipts)
         return manifest if whole else None
 
 
@@ -192,12 +192,12 @@ class Staging:
 
     def waiting(self) -> list[Attempt]:
         """Return the latest complete attempt of every run that has one, in the order of their run ids."""
-        found = (self.complete(name) for name in _subfolders(self.filesystem, self.folder))
+        found = (self.complete(name) for name in subfolders(self.filesystem, self.folder))
         return [attempt for attempt in found if attempt is not None]
 
     def attempts(self, run_id: str) -> list[Attempt]:
         """Return all attempts at a run, the latest last."""
-        names = _subfolders(self.filesystem, f"{self.folder}/{run_id}")
+        names = subfolders(self.filesystem, f"{self.folder}/{run_id}")
         return [self._attempt(run_id, name) for name in sorted(names)]
 
     def remove(self, run_id: str, *, keep: Attempt | None = None) -> int:
@@ -249,41 +249,3 @@ def _parquet(file: Any) -> pq.ParquetWriter:
         use_dictionary=few_values,  # type: ignore[arg-type]
         write_statistics=False,
     )
-
-
-@contextmanager
-def _created(filesystem: Any, path: str) -> Iterator[Any]:
-    """Yield a file that appears at its path only once it is whole, as objects in a store do anyway."""
-    filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
-    if "file" not in _protocols(filesystem):
-        with filesystem.open(path, "wb") as file:
-            yield file
-        return
-    partial = f"{path}.{secrets.token_hex(4)}.part"
-    try:
-        with filesystem.open(partial, "wb") as file:
-            yield file
-        os.replace(partial, path)
-    finally:
-        if filesystem.exists(partial):
-            filesystem.rm(partial)
-
-
-def _protocols(filesystem: Any) -> tuple[str, ...]:
-    protocol = filesystem.protocol
-    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
-
-
-def _sizes(filesystem: Any, folder: str) -> dict[str, int]:
-    filesystem.invalidate_cache(folder)
-    if not filesystem.exists(folder):
-        return {}
-    return {path: int(found["size"]) for path, found in filesystem.find(folder, detail=True).items()}
-
-
-def _subfolders(filesystem: Any, folder: str) -> list[str]:
-    filesystem.invalidate_cache(folder)
-    if not filesystem.exists(folder):
-        return []
-    found = filesystem.ls(folder, detail=True)
-    return sorted(entry["name"].rstrip("/").rpartition("/")[2] for entry in found if entry["type"] == "directory")

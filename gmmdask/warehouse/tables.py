@@ -67,7 +67,9 @@ ASSIGNMENTS = Table(
         RUN_ID,
         _integer("segment_id", "stable id of the most probable segment; NULL unless status is ok", nullable=True),
         _integer("component", "position of that segment in the model, from 0; NULL unless status is ok", nullable=True),
-        _number("probability", "posterior probability of that segment; NULL unless status is ok", "0 to 1", nullable=True),
+        _number(
+            "probability", "posterior probability of that segment; NULL unless status is ok", "0 to 1", nullable=True
+        ),
         Column(
             name="probabilities",
             type="DOUBLE[]",
@@ -81,7 +83,9 @@ ASSIGNMENTS = Table(
             "nats",
             nullable=True,
         ),
-        _flag("is_anomaly", "whether log_density is below the model's threshold; NULL unless status is ok", nullable=True),
+        _flag(
+            "is_anomaly", "whether log_density is below the model's threshold; NULL unless status is ok", nullable=True
+        ),
         _text(
             "status",
             "ok, or why the row has no segment: missing (a missing value under the policy drop), "
@@ -98,7 +102,7 @@ SEGMENTS = Table(
     columns=(
         RUN_ID,
         _integer("segment_id", "stable id of the segment: kept through retraining and never given to another"),
-        _text("name", "name given by an analyst; NULL until there is one", nullable=True),
+        _text("name", "name given by an analyst, carried from run to run; NULL until there is one", nullable=True),
         _integer("position", "its place in assignments.probabilities, from 0; equals assignments.component"),
         _text("model_id", "the model the segment belongs to"),
         _integer("size", "rows of the run that were given this segment", "rows"),
@@ -108,7 +112,9 @@ SEGMENTS = Table(
         _number("mean_probability", "mean probability of its rows; NULL when it has none", "0 to 1", nullable=True),
         _number("mean_log_density", "mean log density of its rows; NULL when it has none", "nats", nullable=True),
         _integer("anomalies", "rows of this segment that are flagged as anomalies", "rows", nullable=True),
-        _text("origin", "how the id came to this model: kept, born, split or merged; NULL in a first model", nullable=True),
+        _text(
+            "origin", "how the id came to this model: kept, born, split or merged; NULL in a first model", nullable=True
+        ),
         _json("predecessors", "array of the ids it descends from; NULL where there are none", nullable=True),
         _number("overlap", "Jaccard overlap with its predecessor; NULL where there is none", "0 to 1", nullable=True),
     ),
@@ -140,13 +146,22 @@ GRID = Table(
         _integer("n_components", "number of components", "components"),
         _integer("n_parameters", "free parameters of the model", "parameters"),
         _number("log_likelihood", "total over the training rows; NULL when never evaluated", "nats", nullable=True),
-        _number("aic", "Akaike's criterion, smaller is better; NULL when never evaluated", "nats times 2", nullable=True),
-        _number("bic", "the Bayesian criterion, smaller is better; NULL when never evaluated", "nats times 2", nullable=True),
+        _number(
+            "aic", "Akaike's criterion, smaller is better; NULL when never evaluated", "nats times 2", nullable=True
+        ),
+        _number(
+            "bic", "the Bayesian criterion, smaller is better; NULL when never evaluated", "nats times 2", nullable=True
+        ),
         _number("icl", "bic plus twice the soft entropy; NULL when never evaluated", "nats times 2", nullable=True),
         _number("holdout_score", "mean log-likelihood of held-out sample rows", "nats per row", nullable=True),
         _text("status", "polished, evaluated or disqualified"),
         _text("reason", "why it was dropped or disqualified; NULL where nothing is to be said", nullable=True),
-        _number("remaining_gain", "what further iterations would still add, by Aitken's estimate", "nats per row", nullable=True),
+        _number(
+            "remaining_gain",
+            "what further iterations would still add, by Aitken's estimate",
+            "nats per row",
+            nullable=True,
+        ),
         _flag("is_best", "whether the criterion chose it"),
     ),
 )
@@ -169,9 +184,16 @@ DRIFT = Table(
         _text("category", "category measured; NULL otherwise", nullable=True),
         _number("value", "the statistic; NULL when there was not enough data", "see unit", nullable=True),
         _text("unit", "nats per row, share, rows, or sd (standard deviations of the feature)"),
-        _number("reference", "what the statistic is expected to be without change; NULL where unknown", "see unit", nullable=True),
+        _number(
+            "reference",
+            "what the statistic is expected to be without change; NULL where unknown",
+            "see unit",
+            nullable=True,
+        ),
         _number("threshold", "value from which on it counts; NULL where nothing is judged", "see unit", nullable=True),
-        _number("p_value", "probability of such a value without change, where a test gives one", "0 to 1", nullable=True),
+        _number(
+            "p_value", "probability of such a value without change, where a test gives one", "0 to 1", nullable=True
+        ),
         _flag("is_alarm", "whether it counts, after correction for the number of tests"),
         _text("verdict", "keep, warm-start or refit, on the row that decided; NULL on others", nullable=True),
         _text("reason", "the verdict or alarm in words; NULL where nothing is to be said", nullable=True),
@@ -194,7 +216,9 @@ RUNS = Table(
         _text("verdict", "keep, warm-start or refit; NULL where drift was not judged", nullable=True),
         _text("action", "what was done: keep, first, warm-start or refit"),
         _text("reason", "why, in words", nullable=True),
-        _number("champion_score", "mean log-likelihood of held-out rows at the champion", "nats per row", nullable=True),
+        _number(
+            "champion_score", "mean log-likelihood of held-out rows at the champion", "nats per row", nullable=True
+        ),
         _number("challenger_score", "the same at the challenger", "nats per row", nullable=True),
         _time("started_at", "when the run began"),
         _time("finished_at", "when its results were complete, before they were published"),
@@ -204,7 +228,9 @@ RUNS = Table(
         _integer("rows_unseen", "of these, rows with status unseen", "rows"),
         _integer("rows_invalid", "of these, rows with status invalid", "rows"),
         _integer("rows_anomalous", "rows flagged as anomalies; NULL without a threshold", "rows", nullable=True),
-        _number("anomaly_threshold", "log density below which a row is an anomaly; NULL without one", "nats", nullable=True),
+        _number(
+            "anomaly_threshold", "log density below which a row is an anomaly; NULL without one", "nats", nullable=True
+        ),
         _integer("training_rows", "rows trained on; NULL without training", "rows", nullable=True),
         _integer("passes", "reads of all training data", "passes"),
         _json("step_seconds", "seconds by step", nullable=True),
@@ -244,9 +270,17 @@ PUBLICATIONS = Table(
         SEGMENTATION,
         _text("kind", "night, repeat or rescore (labels of a date), promote or rollback (a change of champion)"),
         _date("dt", "the date that is published or, for promote and rollback, from which on the champion is in force"),
-        _text("run_id", "the run whose rows are published; promote and rollback have one only to describe segments", nullable=True),
+        _text(
+            "run_id",
+            "the run whose rows are published; promote and rollback have one only to describe segments",
+            nullable=True,
+        ),
         _text("model_id", "the model concerned: that of the labels, or the new champion"),
-        _text("champion_id", "the model in force from now on; NULL for repeat and rescore, which change none", nullable=True),
+        _text(
+            "champion_id",
+            "the model in force from now on; NULL for repeat and rescore, which change none",
+            nullable=True,
+        ),
         _time("published_at", "when the row was written"),
     ),
     checks=(
@@ -257,7 +291,6 @@ PUBLICATIONS = Table(
 )
 
 TABLES = {
-    table.name: table
-    for table in (ASSIGNMENTS, SEGMENTS, SEGMENT_PROFILES, GRID, DRIFT, RUNS, LINEAGE, PUBLICATIONS)
+    table.name: table for table in (ASSIGNMENTS, SEGMENTS, SEGMENT_PROFILES, GRID, DRIFT, RUNS, LINEAGE, PUBLICATIONS)
 }
 """All tables by name, in the order in which they are written."""

@@ -1,0 +1,79 @@
+"""What is refused before anything is written: staged rows with missing or repeated ids, or of the wrong dates.
+
+DuckDB looks at the staged files in a database of its own, so that nobody waits for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import duckdb
+
+from gmmdask.errors import InvalidInputError, WarehouseError
+from gmmdask.warehouse.connection import MEMORY, Limits, Patience, opened
+from gmmdask.warehouse.files import is_local, uris
+from gmmdask.warehouse.release import Release, StagedRows
+
+SHOWN_IDS = 5
+
+
+def check_staged(staged: StagedRows, release: Release, limits: Limits, path: str) -> None:
+    """Refuse staged rows with missing or repeated ids, or of dates that are not published.
+
+    Needs no warehouse, so it keeps nobody waiting.
+
+    Raises
+    ------
+    InvalidInputError
+        Names dates, ids and counts.
+    WarehouseError
+        The files cannot be read, or are not those that were staged.
+    """
+    if not staged.paths:
+        return
+    # In memory DuckDB would spill into the current folder.
+    spilling = replace(limits, temp_directory=limits.temp_directory or f"{path}.tmp")
+    with opened(MEMORY, limits=spilling, patience=Patience(), read_only=False) as connection:
+        register_staged(connection, staged)
+        _check_dates(connection, staged, release)
+        _check_ids(connection, staged, release)
+
+
+def _check_dates(connection: duckdb.DuckDBPyConnection, staged: StagedRows, release: Release) -> None:
+    counted = connection.execute(
+        "SELECT dt, count(*) FROM read_parquet($paths) GROUP BY dt ORDER BY dt",
+        {"paths": uris(staged.filesystem, staged.paths)},
+    ).fetchall()
+    strangers = {dt for dt, _ in counted} - {publication.dt for publication in release.publications}
+    if strangers:
+        raise InvalidInputError(
+            f"run {release.run_id} staged rows of {min(strangers)}, a date that it does not publish "
+            f"({len(strangers)} such dates)"
+        )
+    if sum(count for _, count in counted) != staged.rows:
+        found = sum(count for _, count in counted)
+        raise WarehouseError(
+            f"run {release.run_id} staged {staged.rows} rows, its files hold {found}: compute it again"
+        )
+
+
+def _check_ids(connection: duckdb.DuckDBPyConnection, staged: StagedRows, release: Release) -> None:
+    repeated = connection.execute(
+        """SELECT dt, id, count(*) AS times FROM read_parquet($paths) GROUP BY dt, id
+        HAVING count(*) > 1 OR id IS NULL ORDER BY dt, id LIMIT $shown""",
+        {"paths": uris(staged.filesystem, staged.paths), "shown": SHOWN_IDS},
+    ).fetchall()
+    if repeated:
+        listed = "; ".join(
+            f"{dt}: {'NULL' if id_ is None else repr(id_)} in {times} rows" for dt, id_, times in repeated
+        )
+        raise InvalidInputError(
+            f"ids must be present and unique within a date, but run {release.run_id} of {release.segmentation!r} has {listed}"
+            f"{' ...' if len(repeated) == SHOWN_IDS else ''}. Mend the source, or choose another id column; nothing was published"
+        )
+
+
+def register_staged(connection: duckdb.DuckDBPyConnection, staged: StagedRows) -> None:
+    """Let a connection read staged files that do not lie on a local disk."""
+    if not is_local(staged.filesystem):
+        connection.register_filesystem(staged.filesystem)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from gmmdask.engine.port import Engine, HeldData
@@ -15,11 +13,12 @@ from gmmdask.mixture.statistics import SufficientStatistics
 from gmmdask.mixture.structures import structure_named
 from gmmdask.source import Source
 from gmmdask.training.em_loop import require_whole, summarize_leaf
+from gmmdask.training.examination import SampleFit
 from gmmdask.training.polish import Evaluation, Polish, final_objection
 from gmmdask.training.race import race
 from gmmdask.training.results import Candidate, CandidateStatus, GridResult, GridSpec, Progress
 from gmmdask.training.sample import Sample
-from gmmdask.training.search import Cell, SampleFit, search
+from gmmdask.training.search import Cell, search
 from gmmdask.training.survey import Survey
 
 ELBOW = 1e-3
@@ -29,13 +28,18 @@ ELBOW = 1e-3
 def fit_grid(
     source: Source, engine: Engine, survey: Survey, spec: GridSpec, progress: Progress | None = None
 ) -> GridResult:
+    """Open the data and fit and compare every cell of a grid: see `search_grid`."""
+    with engine.hold(source) as data:
+        return search_grid(data, survey, spec, progress)
+
+
+def search_grid(data: HeldData, survey: Survey, spec: GridSpec, progress: Progress | None = None) -> GridResult:
     """Fit and compare every cell of a grid.
 
     Parameters
     ----------
-    source : Source
-        The data to fit, without missing cells.
-    engine : Engine
+    data : HeldData
+        The data to fit, without missing cells, opened by an engine.
     survey : Survey
         Pass 0 of the same data.
     spec : GridSpec
@@ -48,23 +52,22 @@ def fit_grid(
     NoSoundCandidateError
         Every candidate describes the regularisation instead of the data.
     """
-    announce = progress or (lambda *_: None)
+    announce = progress or _silent
     survey.require_complete("The data")
-    population = effective_rows(survey.moments.mass, survey.moments.squared_mass, spec.weight_type)
     _require_grid(spec, survey)
+    population = effective_rows(survey.moments.mass, survey.moments.squared_mass, spec.weight_type)
     sample = Sample.of(survey, population)
     fits = search(sample, spec, announce)
     leaving = race(fits, sample, spec.criterion)
+    polish = Polish(
+        evaluate=lambda stack, label: _evaluate(data, survey, stack, label),
+        spec=spec,
+        reference=survey.reference,
+        population=population,
+        progress=announce,
+    )
     survivors = {cell for cell, fit in fits.items() if fit.sound and cell not in leaving}
-    with engine.hold(source) as data:
-        polish = Polish(
-            evaluate=lambda stack, label: _evaluate(data, survey, stack, label),
-            spec=spec,
-            reference=survey.reference,
-            population=population,
-            progress=announce,
-        )
-        evaluations, passes = polish.run({cell: fit.parameters for cell, fit in fits.items()}, survivors)
+    evaluations, passes = polish.run({cell: fit.parameters for cell, fit in fits.items()}, survivors)
     candidates = tuple(
         _candidate(cell, fits.get(cell), evaluations.get(cell), leaving.get(cell, ""), spec, population)
         for cell in ((name, k) for name in spec.covariance_types for k in spec.n_components)
@@ -79,6 +82,10 @@ def fit_grid(
         holdout_rows=sample.held_out.n_rows,
         notes=_notes(candidates, best, survey, spec, population),
     )
+
+
+def _silent(stage: str, done: int, total: int, detail: str) -> None:
+    """Report nothing."""
 
 
 def _evaluate(data: HeldData, survey: Survey, stack: Stack, label: str) -> SufficientStatistics:
@@ -156,10 +163,11 @@ def _best(candidates: tuple[Candidate, ...], spec: GridSpec) -> Candidate:
 def _notes(
     candidates: tuple[Candidate, ...], best: Candidate, survey: Survey, spec: GridSpec, population: float
 ) -> tuple[str, ...]:
-    notes = []
     swallowed = small_features(survey.moments.variance, spec.reg_covar)
-    for name in np.array(survey.features)[swallowed].tolist():
-        notes.append(f"Feature {name!r} varies so little that reg_covar={spec.reg_covar:g} decides its fit; scale it.")
+    notes = [
+        f"Feature {name!r} varies so little that reg_covar={spec.reg_covar:g} decides its fit; scale it."
+        for name in np.array(survey.features)[swallowed].tolist()
+    ]
     if best.n_components == max(spec.n_components) > min(spec.n_components):
         notes.append(
             f"The winner has {best.n_components} components, the most that were tried: more may fit better still."
@@ -180,8 +188,3 @@ def _smallest_as_good(candidates: tuple[Candidate, ...], best: Candidate, popula
 
     fitting = [candidate for candidate in candidates if is_as_good(candidate)]
     return min(fitting, key=lambda candidate: (candidate.n_components, candidate.n_parameters), default=None)
-
-
-def by_cell(result: GridResult) -> Mapping[Cell, Candidate]:
-    """Return the candidates by covariance type and component count."""
-    return {(c.covariance_type, c.n_components): c for c in result.candidates}

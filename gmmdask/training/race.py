@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmmdask.mixture.passes import score_rows
+from gmmdask.training.examination import SampleFit
 from gmmdask.training.results import Criterion
 from gmmdask.training.sample import Sample
-from gmmdask.training.search import Cell, SampleFit
+from gmmdask.training.search import Cell
 
 FloatArray = NDArray[np.float64]
 CONFIDENCE = 3.3

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmmdask.errors import InvalidInputError
-from gmmdask.mixture.passes import score_rows, summarize
 from gmmdask.mixture.parameters import MixtureParameters
+from gmmdask.mixture.passes import score_rows, summarize
 from gmmdask.mixture.stack import Reference, Stack
 from gmmdask.mixture.statistics import Coverage, SufficientStatistics
 from gmmdask.training.survey import Survey

@@ -9,20 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from gmmdask.mixture.degeneracy import LARGEST_FLOORED_MASS, LARGEST_SENSITIVITY, FEWEST_ROWS, floored_mass
-from gmmdask.mixture.em import FitState, ModelSpec, maximize
-from gmmdask.mixture.moves import drop_components, split_component
+from gmmdask.mixture.em import FitState, ModelSpec
 from gmmdask.mixture.parameters import MixtureParameters
 from gmmdask.mixture.stack import compile_stack
 from gmmdask.mixture.structures import Structure, structure_named
 from gmmdask.training.em_loop import run_em
+from gmmdask.training.examination import Examination, SampleFit
 from gmmdask.training.results import GridSpec, Progress
 from gmmdask.training.sample import Rows, Sample
 from gmmdask.training.seeds import kmeans_starts, merges_of, splits_of
@@ -36,33 +34,6 @@ LONG_ITERATIONS, LONG_TOLERANCE = 200, 1e-5
 FINALISTS = 2
 LARGEST_STARTS = 30
 RESEEDS = 2
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SampleFit:
-    """The best model that the sample stage found for a cell.
-
-    Parameters
-    ----------
-    parameters : MixtureParameters
-    n_rows : int
-        Rows it was fitted to.
-    log_likelihood : float
-        Mean per fitted row, in nats.
-    held_out_score : float
-        Mean per held-out row, in nats.
-    reason : str
-        Why it is disqualified, or what became of starved components; empty otherwise.
-    sound : bool
-        Whether it may win.
-    """
-
-    parameters: MixtureParameters
-    n_rows: int
-    log_likelihood: float
-    held_out_score: float
-    reason: str = ""
-    sound: bool = True
 
 
 K = TypeVar("K")
@@ -207,101 +178,20 @@ class ColumnSearch:
     def _long_runs(self, starts: Sequence[MixtureParameters]) -> dict[Cell, SampleFit]:
         rows = self.sample.rows_for(self.n_parameters)
         models = self._run(rows, starts, LONG_ITERATIONS, LONG_TOLERANCE)
+        examination = Examination(sample=self.sample, rows=rows, reg_covar=self.spec.reg_covar)
         for _ in range(RESEEDS):
-            models = self._reseeded(rows, models)
-        best: dict[Cell, SampleFit] = {}
-        for fit in self._examined(rows, models):
+            kept, reseeded = examination.reseeded(models)
+            models = kept + self._run(rows, reseeded, LONG_ITERATIONS, LONG_TOLERANCE)
+        fits: dict[Cell, SampleFit] = {}
+        for fit in examination.fits(models):
             cell = (fit.parameters.structure.name, self.n_components)
-            if cell not in best or (fit.sound, fit.held_out_score) > (best[cell].sound, best[cell].held_out_score):
-                best[cell] = fit
-        return best
-
-    def _starved(self, rows: Rows, models: Sequence[MixtureParameters]) -> list[NDArray[np.bool_]]:
-        """Return which components hold fewer than 30 rows of the data, or d + 2 of the sample."""
-        stack = compile_stack(models, self.sample.reference)
-        statistics = rows.evaluate(stack)
-        rows_per_mass = rows.n_rows / statistics.mass
-        fewest = max(len(rows.values) + 2.0, FEWEST_ROWS * rows.n_rows / self.sample.population)
-        counts = [stack.moments(statistics, c).counts for c in range(len(models))]
-        return [np.asarray(count * rows_per_mass < fewest) for count in counts]
-
-    def _reseeded(self, rows: Rows, models: Sequence[MixtureParameters]) -> list[MixtureParameters]:
-        """Return the models with starved components replaced by halves of the heaviest, run to convergence again."""
-        if not models:
-            return []
-        starved = self._starved(rows, models)
-        changed = [_replaced(m, s) if s.any() else m for m, s in zip(models, starved, strict=True)]
-        again = [m for m, s in zip(changed, starved, strict=True) if s.any()]
-        kept = [m for m, s in zip(changed, starved, strict=True) if not s.any()]
-        return kept + self._run(rows, again, LONG_ITERATIONS, LONG_TOLERANCE) if again else kept
-
-    def _examined(self, rows: Rows, models: Sequence[MixtureParameters]) -> list[SampleFit]:
-        """Return the fits with their scores, starved components dropped, and what disqualifies them."""
-        if not models:
-            return []
-        starved = self._starved(rows, models)
-        kept = [drop_components(m, s) if s.any() else m for m, s in zip(models, starved, strict=True) if not s.all()]
-        dropped = [int(s.sum()) for s in starved if not s.all()]
-        return [
-            replace(fit, reason="; ".join(filter(None, [_drop_reason(n), fit.reason])))
-            for fit, n in zip(self._verdicts(rows, kept), dropped, strict=True)
-        ]
-
-    def _verdicts(self, rows: Rows, models: Sequence[MixtureParameters]) -> list[SampleFit]:
-        stack = compile_stack(models, self.sample.reference)
-        statistics, scores = rows.evaluate(stack), self.sample.held_out_scores(stack)
-        reg_covar = self.spec.reg_covar
-        moments = [stack.moments(statistics, c) for c in range(len(models))]
-        steps = [
-            [maximize(m, p.structure, r) for m, p in zip(moments, models, strict=True)]
-            for r in (reg_covar, reg_covar / 1e3)
-        ]
-        fits = []
-        for c, parameters in enumerate(models):
-            reason = self._objection(rows, parameters, steps[0][c], steps[1][c])
-            fits.append(
-                SampleFit(
-                    parameters=parameters,
-                    n_rows=rows.n_rows,
-                    log_likelihood=float(statistics.log_likelihoods[c]) / statistics.mass,
-                    held_out_score=float(scores[c]),
-                    reason=reason,
-                    sound=not reason,
-                )
-            )
+            fits[cell] = max(filter(None, (fits.get(cell), fit)), key=_merit)
         return fits
 
-    def _objection(
-        self, rows: Rows, parameters: MixtureParameters, usual: MixtureParameters, bare: MixtureParameters
-    ) -> str:
-        """Return why a model describes the regularisation instead of the data, or nothing."""
-        share = floored_mass(parameters, self.spec.reg_covar)
-        if share > LARGEST_FLOORED_MASS:
-            return f"{share:.1%} of its mass lies in components as narrow as reg_covar={self.spec.reg_covar:g}"
-        if not bare.is_positive_definite:
-            return "without reg_covar a covariance is singular"
-        if not usual.is_positive_definite:
-            return "a covariance is singular"
-        stack = compile_stack([usual, bare], self.sample.reference)
-        statistics = rows.evaluate(stack)
-        moved = abs(float(np.diff(statistics.log_likelihoods)[0])) / statistics.mass
-        if moved < LARGEST_SENSITIVITY:
-            return ""
-        return f"its likelihood moves by {moved:.2g} nats per row when reg_covar is divided by 1,000"
+
+def _merit(fit: SampleFit) -> tuple[bool, float]:
+    return fit.sound, fit.held_out_score
 
 
 def _best(models: list[tuple[float, MixtureParameters]], n: int) -> list[MixtureParameters]:
     return [parameters for _, parameters in sorted(models, key=lambda item: -item[0])[:n]]
-
-
-def _drop_reason(n: int) -> str:
-    return f"{n} starved component{'s' if n > 1 else ''} dropped" if n else ""
-
-
-def _replaced(parameters: MixtureParameters, starved: NDArray[np.bool_]) -> MixtureParameters:
-    if starved.all():
-        return parameters
-    kept = drop_components(parameters, starved)
-    while kept.n_components < parameters.n_components:
-        kept = split_component(kept, int(np.argmax(kept.weights)))
-    return kept

@@ -22,8 +22,15 @@ def imported_modules(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            names.add("." * node.level + (node.module or ""))
+            names.update(_members(node) if node.module == "gmmdask" else {"." * node.level + (node.module or "")})
     return names
+
+
+def _members(node: ast.ImportFrom) -> set[str]:
+    """Return the modules in `from gmmdask import ...`; anything else in it is taken from the package itself."""
+    names = {alias.name for alias in node.names}
+    modules = {name for name in names if (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").is_file()}
+    return {f"gmmdask.{name}" for name in modules} | ({"gmmdask"} if names - modules else set())
 
 
 def gmmdask_imports(path: Path) -> set[str]:

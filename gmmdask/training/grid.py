@@ -78,6 +78,7 @@ def search_grid(data: HeldData, survey: Survey, spec: GridSpec, progress: Progre
         best=best,
         reference=survey.reference,
         passes=passes + 1,
+        population=population,
         sample_rows=max((fit.n_rows for fit in fits.values()), default=0),
         holdout_rows=sample.held_out.n_rows,
         notes=_notes(candidates, best, survey, spec, population),

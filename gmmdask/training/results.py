@@ -105,6 +105,8 @@ class GridResult:
         Where the data were centred.
     passes : int
         Reads of the full data, pass 0 included.
+    population : float
+        Rows that the criteria count: Σ w, or the effective number for importance weights.
     sample_rows, holdout_rows : int
         Rows of the largest sample fit and of the held-out part.
     notes : tuple of str
@@ -115,6 +117,7 @@ class GridResult:
     best: Candidate
     reference: Reference
     passes: int
+    population: float
     sample_rows: int
     holdout_rows: int
     notes: tuple[str, ...] = ()

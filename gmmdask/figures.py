@@ -1,0 +1,77 @@
+"""Pictures of values, as plotly figures: shared by notebooks and reports. Nothing is computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from gmmdask.training.results import Candidate
+
+COLOURS = {"spherical": "#7f7f7f", "diag": "#1f77b4", "tied": "#2ca02c", "full": "#d62728"}
+SYMBOLS = {"polished": "circle", "evaluated": "circle-open", "disqualified": "x-thin-open"}
+TITLES = {"bic": "BIC", "aic": "AIC"}
+
+
+def grid_figure(candidates: Sequence[Candidate], best: Candidate) -> go.Figure:
+    """Return BIC and AIC against the number of components, a line for each covariance structure.
+
+    Filled markers were polished on all the data, open ones only evaluated, crosses are disqualified; the winner is
+    ringed.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+    best : Candidate
+    """
+    figure = make_subplots(rows=1, cols=2, subplot_titles=[f"{t} (lower is better)" for t in TITLES.values()])
+    for column, criterion in enumerate(TITLES, 1):
+        for name in dict.fromkeys(candidate.covariance_type for candidate in candidates):
+            own = sorted((c for c in candidates if c.covariance_type == name), key=lambda c: c.n_components)
+            figure.add_trace(_line(own, criterion, show_legend=column == 1), row=1, col=column)
+        figure.add_trace(_ring(best, criterion, show_legend=column == 1), row=1, col=column)
+    figure.update_xaxes(title_text="components", dtick=_tick(candidates))
+    figure.update_yaxes(tickformat="~s")
+    figure.update_layout(
+        template="plotly_white",
+        title=f"{best.covariance_type} covariances with {best.n_components} components won",
+        legend={"orientation": "h", "yanchor": "top", "y": -0.2},
+        width=1000,
+        height=460,
+    )
+    return figure
+
+
+def _line(candidates: Sequence[Candidate], criterion: str, *, show_legend: bool) -> go.Scatter:
+    name = candidates[0].covariance_type
+    return go.Scatter(
+        x=[c.n_components for c in candidates],
+        y=[getattr(c, criterion) for c in candidates],
+        mode="lines+markers",
+        name=name,
+        legendgroup=name,
+        showlegend=show_legend,
+        line={"color": COLOURS[name]},
+        marker={"size": 8, "symbol": [SYMBOLS[c.status] for c in candidates], "line": {"width": 2}},
+        text=[f"{c.status}{': ' if c.reason else ''}{c.reason}" for c in candidates],
+        hovertemplate="%{x} components: %{y:.6s}<br>%{text}",
+    )
+
+
+def _ring(best: Candidate, criterion: str, *, show_legend: bool) -> go.Scatter:
+    return go.Scatter(
+        x=[best.n_components],
+        y=[getattr(best, criterion)],
+        mode="markers",
+        name="winner",
+        legendgroup="winner",
+        showlegend=show_legend,
+        marker={"size": 18, "symbol": "circle-open", "color": "black", "line": {"width": 2}},
+        hoverinfo="skip",
+    )
+
+
+def _tick(candidates: Sequence[Candidate]) -> int:
+    counts = [candidate.n_components for candidate in candidates]
+    return max(1, (max(counts) - min(counts)) // 10)

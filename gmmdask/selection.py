@@ -1,0 +1,198 @@
+"""`select`: the face of the grid search. Compares component counts and covariance structures on any kind of data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gmmdask import _inputs
+from gmmdask.errors import InvalidInputError
+from gmmdask.estimator import GaussianMixture
+from gmmdask.mixture.em import FitState, WeightType
+from gmmdask.progress import Reporter
+from gmmdask.training.grid import search_grid
+from gmmdask.training.plain import PlainFit
+from gmmdask.training.results import Criterion, GridResult, GridSpec
+from gmmdask.training.survey import survey_leaf
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from plotly.graph_objects import Figure
+
+COLUMNS = (
+    "covariance_type",
+    "n_components",
+    "n_parameters",
+    "log_likelihood",
+    "aic",
+    "bic",
+    "icl",
+    "holdout_score",
+    "remaining_gain",
+    "status",
+    "reason",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """The grid that `select` compared.
+
+    Parameters
+    ----------
+    result : GridResult
+        Every candidate with its parameters.
+    best_model : GaussianMixture
+        The winner, fitted.
+    criterion : str
+        What chose it.
+    """
+
+    result: GridResult
+    best_model: GaussianMixture
+    criterion: Criterion
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a candidate: criteria (lower is better), status, and the reason for it."""
+        import pandas as pd
+
+        rows = [asdict(candidate) for candidate in self.result.candidates]
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    @property
+    def passes(self) -> int:
+        """Reads of the full data, pass 0 included."""
+        return self.result.passes
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What one should know of the choice: the grid's edge, smaller models as good, features to scale."""
+        return self.result.notes
+
+    def plot(self) -> Figure:
+        """Return a figure of AIC and BIC against the number of components, a line for each structure."""
+        from gmmdask.figures import grid_figure  # plotly is slow to load
+
+        return grid_figure(self.result.candidates, self.result.best)
+
+    def __repr__(self) -> str:
+        """Return the winner and how it was found."""
+        best = self.result.best
+        return (
+            f"Selection({best.covariance_type} with {best.n_components} components by {self.criterion}, "
+            f"{len(self.result.candidates)} candidates, {self.passes} passes)"
+        )
+
+
+def select(
+    data: Any,
+    *,
+    n_components: Iterable[int] = range(1, 11),
+    covariance_types: Iterable[str] = ("spherical", "diag", "tied", "full"),
+    criterion: Criterion = "bic",
+    sample_weight: Any = None,
+    weight_type: WeightType = "frequency",
+    reg_covar: float = 1e-6,
+    random_state: Any = None,
+    max_passes: int = 6,
+    client: Any = None,
+    verbose: bool | None = None,
+) -> Selection:
+    """Compare mixtures of several sizes and structures in a handful of passes over the data.
+
+    Starts are searched on a seeded sample of the rows, candidates that cannot win leave the race, and the others take
+    a few EM steps on all the data, which end with an evaluation of what is returned.
+
+    Parameters
+    ----------
+    data : array-like, DataFrame, Dask array or DataFrame, or Lake, of shape (n_rows, n_features)
+        Compared in its own units: scale features of very different spread first.
+    n_components : iterable of int, default 1 to 10
+    covariance_types : iterable of str, default all four
+    criterion : {"bic", "aic", "icl", "holdout"}, default "bic"
+        What chooses the winner.
+    sample_weight : array-like of shape (n_rows,), optional
+    weight_type : {"frequency", "importance"}, default "frequency"
+        Whether weights count repetitions, or are known up to a factor only.
+    reg_covar : float, default 1e-6
+        Added to every variance, in squared units of the data.
+    random_state : int, RandomState or None, default None
+    max_passes : int, default 6
+        Largest number of reads of the full data.
+    client : distributed.Client, optional
+        Where Dask collections and lakes are computed; by default the current client, else this process.
+    verbose : bool, optional
+        Show progress: a bar on a terminal, else plain lines in the log; by default only on a terminal.
+
+    Returns
+    -------
+    Selection
+
+    Raises
+    ------
+    InvalidInputError
+        The data or an argument cannot be used.
+    NoSoundCandidateError
+        Every candidate describes `reg_covar` instead of the data.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> random = np.random.default_rng(0)
+    >>> rows = np.concatenate([random.normal(size=(500, 2)), random.normal(loc=8, size=(500, 2))])
+    >>> select(rows, n_components=range(1, 4), covariance_types=["spherical"], random_state=0)
+    Selection(spherical with 2 components by bic, 3 candidates, 4 passes)
+    """
+    spec = GridSpec(
+        n_components=_counts(n_components),
+        covariance_types=tuple(dict.fromkeys(covariance_types)),
+        criterion=_known(criterion),
+        reg_covar=reg_covar,
+        weight_type=weight_type,
+        seed=_seed(random_state),
+        max_passes=max_passes,
+    )
+    model = GaussianMixture(reg_covar=reg_covar, weight_type=weight_type, random_state=random_state, client=client)
+    source = model._source(data, sample_weight, reset=True)
+    names = tuple(partition.name for partition in source.partitions)
+    with _inputs.engine_for(source, client).hold(source) as held, Reporter.for_terminal(verbose) as progress:
+        survey = held.map_reduce(survey_leaf, (source.features, names, spec.seed), name="pass-0")
+        result = search_grid(held, survey, spec, progress)
+    best = result.best
+    assert best.parameters is not None
+    model.set_params(n_components=best.parameters.n_components, covariance_type=best.covariance_type)
+    state = FitState(
+        parameters=best.parameters,
+        iteration=0,
+        trace=(best.log_likelihood / result.population,),
+        status="converged",
+    )
+    model._take(PlainFit(state=state, reference=result.reference), source, resumed=False)
+    return Selection(result=result, best_model=model, criterion=spec.criterion)
+
+
+def _counts(n_components: Iterable[int]) -> tuple[int, ...]:
+    counts = tuple(dict.fromkeys(n_components))
+    if not all(isinstance(k, (int, np.integer)) and not isinstance(k, bool) for k in counts):
+        raise InvalidInputError(f"n_components must be whole numbers; got {list(counts)}.")
+    return tuple(int(k) for k in counts)
+
+
+def _known(criterion: Criterion) -> Criterion:
+    if criterion not in ("bic", "aic", "icl", "holdout"):
+        raise InvalidInputError(f"criterion={criterion!r} is not known; choose 'bic', 'aic', 'icl' or 'holdout'.")
+    return criterion
+
+
+def _seed(random_state: int | np.random.RandomState | np.random.Generator | None) -> int:
+    """Return the seed itself, or one drawn from the given generator or from the system's entropy."""
+    if isinstance(random_state, (int, np.integer)):
+        return int(random_state)
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(np.iinfo(np.int32).max))
+    return int(np.random.default_rng(random_state).integers(np.iinfo(np.int32).max))

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError as SourceError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
 
 from gmmdask.errors import SettingsError
 
@@ -137,7 +138,11 @@ class Settings(BaseSettings):
     """Everything about a segmentation; see `load_settings`."""
 
     model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix="GMMDASK_", env_nested_delimiter="__", nested_model_default_partial_update=True
+        extra="forbid",
+        frozen=True,
+        env_prefix="GMMDASK_",
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
     )
 
     features: Annotated[tuple[Name, ...], Field(min_length=1)]
@@ -172,7 +177,9 @@ class Settings(BaseSettings):
         for name in self.features:
             for role, columns in self._other_roles().items():
                 if name in columns:
-                    raise ValueError(f"features: {name!r} is also {role}; a column has one role, so leave it out of one")
+                    raise ValueError(
+                        f"features: {name!r} is also {role}; a column has one role, so leave it out of one"
+                    )
         return self
 
     def _other_roles(self) -> dict[str, tuple[str | None, ...]]:
@@ -187,7 +194,9 @@ class Settings(BaseSettings):
     def decisive(self) -> dict[str, Any]:
         """The settings that can change a result, as JSON holds them."""
         return {
-            **self.model_dump(mode="json", include={"features", "describe", "segmentation", "preparation", "grid", "anomalies"}),
+            **self.model_dump(
+                mode="json", include={"features", "describe", "segmentation", "preparation", "grid", "anomalies"}
+            ),
             "source": self.source.model_dump(mode="json", include={"id", "weight", "date"}),
         }
 

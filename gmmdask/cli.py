@@ -1,0 +1,110 @@
+"""The command `gmmdask`. Options in, calls of the package, words and exit codes out; no logic of its own.
+
+Exit codes: 0 done or nothing to do, 1 error, 2 usage, 3 staged. What a command needs is imported when it runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="gmmdask",
+    help="Gaussian-mixture segmentation for data lakes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_STAGED = 3
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    """Gaussian-mixture segmentation for data lakes: fit, score and publish, every night."""
+    if version:
+        from gmmdask import __version__
+
+        typer.echo(f"gmmdask {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def nightly(
+    settings: Annotated[
+        Path, typer.Argument(help="The TOML file that describes the segmentation.", show_default=False)
+    ],
+    date: Annotated[
+        str | None,
+        typer.Option(help="The night's date, as YYYY-MM-DD; by default the last of the lake.", show_default=False),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, and show tracebacks.")] = False,
+) -> None:
+    """Run one night: read what is new, fit where no model is in force, score, publish.
+
+    A night that is published already is left alone. A night that failed or was killed is simply run again.
+
+    Exit codes: 0 done or nothing to do, 1 error, 2 usage, 3 computed but not published, because another process holds
+    the warehouse open; run the same command again to publish.
+    """
+    from datetime import date as calendar_date
+
+    try:
+        night = None if date is None else calendar_date.fromisoformat(date)
+    except ValueError:
+        raise typer.BadParameter(f"{date!r} is not a date such as 2013-12-31", param_hint="--date") from None
+    _log(verbose)
+    raise typer.Exit(_guarded(settings, night, verbose=verbose))
+
+
+def _guarded(settings: Path, night: object, *, verbose: bool) -> int:
+    from gmmdask.errors import GmmdaskError, WarehouseBusyError
+
+    try:
+        _run_nightly(settings, night)
+    except GmmdaskError as error:
+        if verbose:
+            raise
+        _tell(error)
+        return EXIT_STAGED if isinstance(error, WarehouseBusyError) else EXIT_ERROR
+    return 0
+
+
+def _run_nightly(path: Path, night: object) -> None:
+    from datetime import date as calendar_date
+
+    from rich.console import Console
+
+    from gmmdask.settings import load_settings
+
+    settings = load_settings(path)  # before the heavier imports: a mistake in it is told at once
+    from gmmdask.nightly import run_night
+    from gmmdask.nightly.summary import print_night
+    from gmmdask.progress import shown_progress
+
+    with shown_progress() as progress:
+        done = run_night(settings, night if isinstance(night, calendar_date) else None, progress=progress)
+    print_night(done, settings, Console())
+
+
+def _tell(error: Exception) -> None:
+    typer.echo(f"gmmdask: {error}", err=True)
+
+
+def _log(verbose: bool) -> None:
+    if verbose:
+        logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+        logging.getLogger("gmmdask").setLevel(logging.INFO)
+
+
+def main() -> None:
+    """Run the command."""
+    app()

@@ -1,0 +1,27 @@
+"""The night, as plain functions: plan, train, score, publish; and `run_night`, which calls them in that order.
+
+Each takes and gives small values, so that a scheduler can run and repeat it on its own. What happens within a step
+belongs to training, scoring, the registry and the warehouse; printing and scheduling belong above.
+"""
+
+from gmmdask.nightly.engines import open_engine
+from gmmdask.nightly.model import NightModel, load_night_model, save_night_model
+from gmmdask.nightly.night import Night, publish_night, run_night
+from gmmdask.nightly.plan import NightPlan, plan_night
+from gmmdask.nightly.score import score_night
+from gmmdask.nightly.train import Training, train_model
+
+__all__ = [
+    "Night",
+    "NightModel",
+    "NightPlan",
+    "Training",
+    "load_night_model",
+    "open_engine",
+    "plan_night",
+    "publish_night",
+    "run_night",
+    "save_night_model",
+    "score_night",
+    "train_model",
+]

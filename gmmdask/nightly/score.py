@@ -1,0 +1,119 @@
+"""Score and stage: after this step everything of the night is on disk, complete, and waits to be published."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+
+from gmmdask.engine import Engine
+from gmmdask.nightly.model import save_night_model
+from gmmdask.nightly.plan import NightPlan, staging_of, utc_now
+from gmmdask.nightly.tables import night_tables, run_row
+from gmmdask.nightly.train import Training
+from gmmdask.scoring import PartitionScores, ScoringTask, SegmentSums, combine_sums, score_source
+from gmmdask.settings import Settings
+from gmmdask.training.results import Progress
+from gmmdask.warehouse import Attempt, Limits, Publication, Release, StagedRows
+from gmmdask.warehouse.checks import check_staged
+
+
+def score_night(
+    plan: NightPlan,
+    settings: Settings,
+    training: Training,
+    engine: Engine,
+    progress: Progress | None = None,
+    *,
+    now: Callable[[], datetime] = utc_now,
+) -> None:
+    """Label every row of the night's dates, keep the model, and stage all of it; a failure leaves nothing staged.
+
+    Raises
+    ------
+    InvalidInputError
+        Ids are missing or repeated within a date; names them.
+    UnreadablePartitionError, SchemaError
+        A file cannot be read; names it.
+    """
+    staging = staging_of(settings)
+    attempt = staging.begin(plan.run_id)
+    try:
+        _stage(plan, settings, training, (engine, attempt), progress, now)
+    except BaseException:
+        staging.remove(plan.run_id)
+        raise
+
+
+def _stage(
+    plan: NightPlan,
+    settings: Settings,
+    training: Training,
+    place: tuple[Engine, Attempt],
+    progress: Progress | None,
+    now: Callable[[], datetime],
+) -> None:
+    engine, attempt = place
+    began = time.perf_counter()
+    if progress is not None:
+        progress("score", 0, 1, f"{len(plan.published_lake.files)} partitions")
+    scores = _score(plan, settings, training, engine, attempt)
+    publications = publications_of(plan, settings, training)
+    _check_ids(attempt, publications, scores, settings)
+    empty = SegmentSums.empty(training.model.segments, settings.describe)
+    sums = combine_sums((score.sums for score in scores), empty)
+    if progress is not None:
+        progress("score", 1, 1, f"{int(sums.statuses.sum()):,} rows, {sums.n_scored:,} with a segment")
+    timed = replace(training, seconds={**training.seconds, "score": time.perf_counter() - began})
+    save_night_model(settings, training.model)
+    runs = [run_row(plan, settings, timed, sums, now())]
+    tables = {**night_tables(plan, settings, training, scores, sums), "runs": runs}
+    attempt.finish(publications, [score.receipt for score in scores], tables)
+
+
+def _score(
+    plan: NightPlan, settings: Settings, training: Training, engine: Engine, attempt: Attempt
+) -> list[PartitionScores]:
+    lake = plan.published_lake
+    task = ScoringTask(
+        model=training.model.segments,
+        attempt=attempt,
+        dates=tuple(date.fromisoformat(file.date) for file in lake.files),
+        id_column=settings.source.id,
+        describe=settings.describe,
+    )
+    # The weight decides nothing here, and a bad one must not keep a row from its segment.
+    source = replace(lake, weight_column=None).carry(settings.source.id, *settings.describe)
+    return score_source(source, engine, task)
+
+
+def publications_of(plan: NightPlan, settings: Settings, training: Training) -> list[Publication]:
+    """Return one publication per date. Only that of t says which champion is in force from then on."""
+    lake = plan.published_lake
+    model_id = training.model.model_id
+    published = []
+    for text in lake.dates:
+        dt = date.fromisoformat(text)
+        kind = plan.kind if dt == plan.dt else "rescore"
+        champion = model_id if kind == "night" else None
+        name = settings.segmentation.name
+        published.append(
+            Publication(
+                segmentation=name, kind=kind, dt=dt, model_id=model_id, run_id=plan.run_id, champion_id=champion
+            )
+        )
+    return published
+
+
+def _check_ids(
+    attempt: Attempt, publications: Sequence[Publication], scores: Sequence[PartitionScores], settings: Settings
+) -> None:
+    """Refuse repeated ids before anything is kept."""
+    staged = StagedRows(
+        filesystem=attempt.filesystem,
+        paths=tuple(f"{attempt.folder}/{score.receipt.path}" for score in scores),
+        rows=sum(score.receipt.rows for score in scores),
+    )
+    release = Release(publications=tuple(publications), staged=staged)
+    check_staged(staged, release, Limits(memory_limit=settings.warehouse.memory), attempt.folder)

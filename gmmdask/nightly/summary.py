@@ -1,0 +1,133 @@
+"""What a night found, for whoever looks at the terminal in the morning. Reads a release; computes nothing new."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from gmmdask.nightly.night import Night
+from gmmdask.settings import Settings
+from gmmdask.warehouse import Release
+
+SHOWN_FEATURES = 5
+Row = Mapping[str, Any]
+
+
+def print_night(night: Night, settings: Settings, console: Console) -> None:
+    """Print what a night did, what the segments look like, and where to look."""
+    if night.release is None:
+        _print_nothing(night, settings, console)
+        return
+    tables = {name: table.to_pylist() for name, table in night.release.tables.items()}
+    (run,) = tables["runs"]
+    console.print(_facts(night, night.release, run, tables["grid"]))
+    if tables["segments"]:
+        console.print(_segments(tables, settings, console.width))
+    console.print(_where(settings, run))
+
+
+def _print_nothing(night: Night, settings: Settings, console: Console) -> None:
+    plan = night.plan
+    if plan.state == "nothing new":
+        dates = plan.lake.dates
+        console.print(
+            f"Nothing to do: the lake has no partition of {plan.dt}; its dates go from {dates[0]} to {dates[-1]}."
+        )
+        return
+    console.print(
+        f"Nothing to do: {plan.dt} of [bold]{settings.segmentation.name}[/] is published as run {plan.run_id}, "
+        "and neither its files nor the settings have changed since."
+    )
+
+
+def _facts(night: Night, release: Release, run: Row, grid: Sequence[Row]) -> Table:
+    dates = sorted(publication.dt for publication in release.publications)
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column()
+    span = f"{dates[0]} to {dates[-1]} ({len(dates)} dates)" if len(dates) > 1 else f"{dates[0]}"
+    facts.add_row("Published", f"{release.segmentation}, {span}")
+    facts.add_row("Run", f"{run['run_id']}, model {run['model_id']}")
+    facts.add_row("Rows", _rows(run))
+    for winner in (row for row in grid if row["is_best"]):
+        facts.add_row("Winner", _winner(winner, grid, run))
+    facts.add_row("Notes", escape(str(run["reason"])))
+    return facts
+
+
+def _rows(run: Row) -> str:
+    others = [f"{run[f'rows_{name}']:,} {name}" for name in ("missing", "unseen", "invalid") if run[f"rows_{name}"]]
+    told = f"{run['rows_total']:,}, of which {run['rows_ok']:,} have a segment"
+    if run["rows_anomalous"] is not None:
+        others.append(f"{run['rows_anomalous']:,} flagged as anomalies")
+    return "; ".join((told, *others))
+
+
+def _winner(winner: Row, grid: Sequence[Row], run: Row) -> str:
+    unsound = sum(row["status"] == "disqualified" for row in grid)
+    told = f"{winner['covariance_type']} covariances with {winner['n_components']} components, BIC {winner['bic']:,.0f}"
+    rest = f"; {len(grid)} candidates in {run['passes']} reads of the data"
+    return told + rest + (f", {unsound} disqualified" if unsound else "")
+
+
+def _segments(tables: Mapping[str, Sequence[Row]], settings: Settings, width: int) -> Table:
+    """Return a table with as many features and described columns as fit."""
+    shown = Table(title="Segments: means in original units, and the most frequent value", title_justify="left")
+    shown.add_column("id", justify="right")
+    shown.add_column("rows", justify="right")
+    shown.add_column("share", justify="right")
+    means = {
+        (row["segment_id"], row["feature"]): row["value"]
+        for row in tables["segment_profiles"]
+        if row["statistic"] == "mean"
+    }
+    features = [name for name in settings.features if (None, name) in means]
+    columns = [*features[:SHOWN_FEATURES], *settings.describe]
+    columns = columns[: _fitting(columns, width)]
+    for name in columns:
+        shown.add_column(escape(name), justify="right" if name in features else "left")
+    top = _most_frequent(tables["segment_profiles"])
+    for row in tables["segments"]:
+        key = row["segment_id"]
+        cells = [_number(means.get((key, c))) if c in features else escape(top.get((key, c), "")) for c in columns]
+        shown.add_row(str(key), f"{row['size']:,}", f"{row['share']:.1%}", *cells)
+    return shown
+
+
+def _fitting(columns: Sequence[str], width: int) -> int:
+    room, count = width - 32, 0
+    for name in columns:
+        room -= max(len(name), 8) + 3
+        count += room >= 0
+    return count
+
+
+def _most_frequent(profiles: Sequence[Row]) -> dict[tuple[int, str], str]:
+    best: dict[tuple[int, str], tuple[float, str]] = {}
+    for row in profiles:
+        if row["category"] is not None and row["statistic"] == "share" and row["segment_id"] is not None:
+            key = (row["segment_id"], row["feature"])
+            best[key] = max(best.get(key, (0.0, "")), (row["value"], f"{row['category']} {row['value']:.0%}"))
+    return {key: told for key, (_, told) in best.items()}
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+
+
+def _where(settings: Settings, run: Row) -> str:
+    path = settings.warehouse.uri.removeprefix("duckdb://")
+    query = (
+        "SELECT segment_id, count(*) AS entities, avg(probability) AS certainty\n"
+        "FROM current_assignments WHERE segmentation = '{}' GROUP BY ALL ORDER BY ALL"
+    ).format(settings.segmentation.name)
+    return (
+        f"[bold]Look there[/]\n  warehouse  {escape(path)}  (views current_assignments, current_segments, champion)\n"
+        f"  model      {escape(settings.registry.uri)}, {run['model_id']}\n\n"
+        f"[bold]Ask it[/]\n  python -c \"import duckdb; duckdb.connect('{escape(path)}', read_only=True).sql('''\n"
+        f"{escape(query)}''').show()\""
+    )

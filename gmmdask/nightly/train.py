@@ -1,0 +1,145 @@
+"""The model of a night: trained from pass 0 over recipe and grid, or the champion out of the registry."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from gmmdask.engine import Engine
+from gmmdask.errors import EmptyDataError
+from gmmdask.lake import PreparedSource
+from gmmdask.nightly.model import NightModel, fingerprint, load_night_model, versions
+from gmmdask.nightly.plan import NightPlan
+from gmmdask.preparation import Recipe
+from gmmdask.preparation.recipe import Moments
+from gmmdask.scoring import SegmentModel, score_leaf
+from gmmdask.settings import Settings
+from gmmdask.training.grid import fit_grid
+from gmmdask.training.results import GridResult, GridSpec, Progress
+from gmmdask.training.survey import Survey, survey_source
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Training:
+    """The model that labels tonight's rows, and how it was found.
+
+    Parameters
+    ----------
+    model : NightModel
+    grid : GridResult, optional
+        None where the champion was kept.
+    rows : int, optional
+        Rows trained on.
+    seconds : mapping of str to float
+        By step.
+    """
+
+    model: NightModel
+    grid: GridResult | None = None
+    rows: int | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def train_model(plan: NightPlan, settings: Settings, engine: Engine, progress: Progress | None = None) -> Training:
+    """Return the model of the night: the champion where one is in force, a new one otherwise. Writes nothing.
+
+    Raises
+    ------
+    EmptyDataError
+        No row has a value in every feature.
+    InvalidInputError
+        A column is constant or has no value, or there are more components than rows.
+    NoSoundCandidateError
+        Every candidate was disqualified.
+    UnreadablePartitionError, SchemaError
+        A file cannot be read; names it.
+    """
+    if plan.champion_id is not None:
+        return Training(model=load_night_model(settings, plan.champion_id))
+    began = time.perf_counter()
+    if progress is not None:
+        progress("pass 0", 0, 1, f"{len(plan.lake.files)} partitions")
+    survey = survey_source(plan.lake, engine, seed=settings.grid.seed)
+    recipe = learn_recipe(survey, settings)
+    if progress is not None:
+        progress("pass 0", 1, 1, f"{survey.n_rows:,} rows, {survey.moments.n_rows:,} of them complete")
+    surveyed = time.perf_counter()
+    prepared = PreparedSource(source=plan.lake, recipe=recipe, infinite="drop")
+    grid = fit_grid(prepared, engine, survey.prepared(recipe), grid_spec(settings), progress)
+    segments = with_threshold(_segments(grid, recipe), survey, settings.anomalies.quantile)
+    return Training(
+        model=NightModel(segments=segments, provenance=_provenance(plan, settings, survey)),
+        grid=grid,
+        rows=survey.moments.n_rows,
+        seconds={"survey": surveyed - began, "fit": time.perf_counter() - surveyed},
+    )
+
+
+def learn_recipe(survey: Survey, settings: Settings) -> Recipe:
+    """Make the recipe from what pass 0 found in the rows that will be fitted.
+
+    Raises
+    ------
+    EmptyDataError
+        A column has no value, or no row has all of them.
+    InvalidInputError
+        A column is constant.
+    """
+    present = survey.n_rows - survey.missing - survey.infinite
+    if (present > 0).all() and survey.moments.mass <= 0:
+        cells = ", ".join(f"{name} in {n}" for name, n in zip(survey.features, survey.missing, strict=True) if n)
+        raise EmptyDataError(
+            f"none of the {survey.n_rows} rows has a finite value in every feature (missing: {cells or 'none'}); "
+            "leave out the emptiest features"
+        )
+    moments = Moments(
+        features=survey.features,
+        count=present,
+        mean=survey.moments.mean,
+        variance=survey.moments.variance,
+        minimum=survey.minimum,
+        maximum=survey.maximum,
+    )
+    return Recipe.learn(moments, scale=settings.preparation.scale, drop_constant=settings.preparation.drop_constant)
+
+
+def grid_spec(settings: Settings) -> GridSpec:
+    """Return the grid of the settings."""
+    return GridSpec(**settings.grid.model_dump())
+
+
+def with_threshold(segments: SegmentModel, survey: Survey, quantile: float) -> SegmentModel:
+    """Return the model with the log density below which the given share of the training rows lies; 0 flags none."""
+    if quantile == 0:
+        return segments
+    densities = score_leaf(survey.reservoir.ordered().values, segments).log_density
+    return replace(segments, anomaly_threshold=float(np.quantile(densities, quantile, method="lower")))
+
+
+def _segments(grid: GridResult, recipe: Recipe) -> SegmentModel:
+    """Number the winner's components from 1, the heaviest first."""
+    parameters = grid.best.parameters
+    assert parameters is not None, "the winner of a grid was evaluated"  # noqa: S101
+    order = np.argsort(-parameters.weights, kind="stable").tolist()
+    return SegmentModel(
+        recipe=recipe,
+        parameters=parameters.permuted(order),
+        reference=grid.reference,
+        segment_ids=tuple(range(1, parameters.n_components + 1)),
+    )
+
+
+def _provenance(plan: NightPlan, settings: Settings, survey: Survey) -> dict[str, Any]:
+    return {
+        "segmentation": settings.segmentation.name,
+        "run_id": plan.run_id,
+        "dates": [plan.lake.dates[0], plan.lake.dates[-1]],
+        "training_rows": survey.moments.n_rows,
+        "manifest_fingerprint": plan.lake.fingerprint,
+        "settings": settings.decisive,
+        "numeric_fingerprint": fingerprint(),
+        "versions": versions(),
+    }

@@ -29,7 +29,11 @@ from gmmdask.mixture.kernels import (
     softmax,
     use_fused,
 )
+from gmmdask.mixture.kernels.blocks import centre_rows, cross_products
 from gmmdask.mixture.kernels.elementary import exp_nonpositive, log_positive
+from gmmdask.mixture.kernels.fused import _fused_leaf
+from gmmdask.mixture.kernels.local import _local_leaf
+from gmmdask.mixture.kernels.softmax import softmax_block
 
 KINDS = ("spherical", "tied", "diag", "full")
 Array = NDArray[Any]
@@ -379,6 +383,29 @@ def test_bytes_depend_neither_on_alignment_nor_on_other_threads(accumulate: Any)
     with ThreadPoolExecutor(3) as pool:
         results = list(pool.map(run, range(8)))
     assert all(result == results[0] for result in results)
+
+
+@pytest.mark.parametrize("accumulate", [accumulate_stacked, accumulate_fused, accumulate_local])
+def test_frozen_and_strided_arrays_give_the_same_bytes(accumulate: Any) -> None:
+    """Bits; and no loop is compiled again for them."""
+    rng = np.random.default_rng(10)
+    rows = make_rows(rng, 5, 9001, 1.0, True)
+    stack = stack_of([make_candidate(rng, "full", 5, 3, rows.centre)], rows.centre, rows.scale)
+
+    def frozen(part: Any) -> Array:
+        strided: Array = np.repeat(part, 2, axis=-1)[..., ::2]
+        strided.flags.writeable = False
+        return strided
+
+    results, compiled = [], []
+    for own_rows, own_stack in ((rows, stack), (Rows(*map(frozen, rows)), Stack(*map(frozen, stack)))):
+        sums = empty_local_sums(own_stack) if accumulate is accumulate_local else empty_sums(own_stack)
+        accumulate(own_rows, own_stack, sums)
+        results.append([part.tobytes() for part in sums])
+        loops = (_fused_leaf, _local_leaf, softmax_block, centre_rows, cross_products)
+        compiled.append([len(loop.signatures) for loop in loops])
+    assert results[0] == results[1]
+    assert compiled[0] == compiled[1]
 
 
 def test_a_pass_adds_to_what_is_there_already() -> None:

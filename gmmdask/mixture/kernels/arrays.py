@@ -111,3 +111,14 @@ def aligned(*shape: int) -> FloatArray:
     buffer = np.empty(size + 8)
     skip = (-buffer.ctypes.data % 64) // 8
     return buffer[skip : skip + size].reshape(shape)
+
+
+def owned(array: NDArray[Any], dtype: type = np.float64) -> NDArray[Any]:
+    """Return a contiguous, writable copy: compiled loops are compiled once for every kind of array that they meet."""
+    return np.array(array, dtype=dtype, order="C")
+
+
+def owned_stack(stack: Stack) -> Stack:
+    """Return a stack of arrays that are all of the one kind that the compiled loops expect."""
+    copies = {name: owned(part) for name, part in stack._asdict().items() if name != "offsets"}
+    return Stack(**copies, offsets=owned(stack.offsets, np.int64))

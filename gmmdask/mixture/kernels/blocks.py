@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from gmmdask.mixture.kernels.arrays import FloatArray, Rows, aligned
+from gmmdask.mixture.kernels.arrays import FloatArray, Rows, aligned, owned
 
 CHUNK_ROWS = 8192
 
@@ -94,16 +94,22 @@ def factor_rows(raw: Any, means: Any, factors: Any, constants: Any, joint: Any, 
 def float64_chunks(rows: Rows) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Yield values and weights for compiled loops over whole leaves; no weights at all stand for one each.
 
-    Rows that are float64 already come in one piece. Others are converted a chunk at a time: one compiled loop serves all
-    types, and a chunk is a whole number of blocks, so that the type changes no sum.
+    Rows that are contiguous float64 come in one piece. Others are converted a chunk at a time; a chunk is a whole number of
+    blocks, so that the type changes no sum. All are made read-only, for a loop is compiled once for every kind of array.
     """
-    weights = np.empty(0) if rows.weights is None else np.ascontiguousarray(rows.weights)
-    if rows.values.dtype == np.float64:
-        yield np.ascontiguousarray(rows.values), weights
-        return
-    for start in range(0, rows.values.shape[1], CHUNK_ROWS):
-        chunk = slice(start, start + CHUNK_ROWS)
-        yield np.array(rows.values[:, chunk], dtype=np.float64, order="C"), weights[chunk]
+    n = rows.values.shape[1]
+    whole = rows.values.dtype == np.float64 and rows.values.flags.c_contiguous
+    weights = np.empty(0) if rows.weights is None else np.ascontiguousarray(rows.weights, dtype=np.float64)
+    for start in range(0, n, max(n, 1) if whole else CHUNK_ROWS):
+        values = rows.values if whole else rows.values[:, start : start + CHUNK_ROWS]
+        part = weights if whole else weights[start : start + CHUNK_ROWS]
+        yield _read_only(np.ascontiguousarray(values, dtype=np.float64)), _read_only(part)
+
+
+def _read_only(array: FloatArray) -> FloatArray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def block_features(d: int, with_cross: bool) -> int:
@@ -115,7 +121,7 @@ class BlockReader:
     """Reads blocks of rows as float64 into buffers that are used again for the next block."""
 
     def __init__(self, rows: Rows, width: int, with_cross: bool) -> None:
-        self.rows = rows
+        self.rows = rows._replace(centre=owned(rows.centre), scale=owned(rows.scale))
         self.width = max(1, min(width, rows.values.shape[1]))
         self.with_cross = with_cross
         d = rows.values.shape[0]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from gmmdask.mixture.kernels.arrays import ERROR_LIMIT, Rows, Stack, Sums, aligned
+from gmmdask.mixture.kernels.arrays import ERROR_LIMIT, Rows, Stack, Sums, aligned, owned, owned_stack
 from gmmdask.mixture.kernels.blocks import factor_row, float64_chunks
 from gmmdask.mixture.kernels.softmax import LANES, softmax_block
 from gmmdask.mixture.kernels.tiles import empty_packed, evaluate, pack, packed_positions, summarize, symmetric, unpack
@@ -88,6 +88,7 @@ def accumulate_fused(rows: Rows, stack: Stack, sums: Sums, *, with_shared: bool 
 
     Parameters and results are those of `accumulate_stacked`; the two agree to rounding, not to the bit.
     """
+    stack = owned_stack(stack)
     d, n_components = stack.means.shape[1], len(stack.full)
     positions = packed_positions(d)
     packed = pack(stack.full, positions)
@@ -97,8 +98,8 @@ def accumulate_fused(rows: Rows, stack: Stack, sums: Sums, *, with_shared: bool 
     work = (aligned(1 + d, LANES), aligned(3, LANES), aligned(4, LANES))
     n_sums = n_components + with_shared
     out = (np.zeros(len(stack.bounds)), *empty_packed(n_sums, d))
-    model = (packed, np.ascontiguousarray(stack.full[:, 0]), stack.constants, stack.means, stack.factors)
-    place = (rows.centre, rows.scale)
+    model = (packed, owned(stack.full[:, 0]), stack.constants, stack.means, stack.factors)
+    place = (owned(rows.centre), owned(rows.scale))
     for values, weights in float64_chunks(rows):
         _fused_leaf(values, weights, place, stack.offsets, stack.bounds, model, block, work, out)
     sums.log_likelihood[...] += out[0]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from gmmdask.mixture.kernels.arrays import FloatArray, Rows, Stack, aligned
+from gmmdask.mixture.kernels.arrays import FloatArray, Rows, Stack, aligned, owned
 from gmmdask.mixture.kernels.blocks import factor_row, float64_chunks
 from gmmdask.mixture.kernels.fused import load_block
 from gmmdask.mixture.kernels.softmax import LANES, softmax_block
@@ -75,10 +75,10 @@ def accumulate_local(rows: Rows, stack: Stack, sums: LocalSums) -> None:
     differences[...] = 0.0
     block = (aligned(d, LANES), aligned(LANES), aligned(k, LANES), differences)
     out = (np.zeros(1), *empty_packed(k, d))
-    model = (stack.means, stack.factors, stack.constants)
+    model = (owned(stack.means), owned(stack.factors), owned(stack.constants))
     work = (aligned(3, LANES), aligned(4, LANES))
     for values, weights in float64_chunks(rows):
-        _local_leaf(values, weights, rows.centre, np.array([0, k]), model, block, work, out)
+        _local_leaf(values, weights, owned(rows.centre), np.array([0, k]), model, block, work, out)
     expanded = unpack(out[1], out[2], packed_positions(d))
     sums.log_likelihood[...] += out[0][0]
     sums.counts[...] += expanded[:, 0]

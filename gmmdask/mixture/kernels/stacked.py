@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gmmdask.mixture.kernels.arrays import ERROR_LIMIT, FloatArray, Rows, Stack, Sums, aligned, empty_sums
+from gmmdask.mixture.kernels.arrays import ERROR_LIMIT, FloatArray, Rows, Stack, Sums, aligned, empty_sums, owned_stack
 from gmmdask.mixture.kernels.blocks import Block, BlockReader, factor_rows
 from gmmdask.mixture.kernels.softmax import LANES, softmax_block
 
@@ -35,7 +35,7 @@ def _parts(stack: Stack, sums: Sums) -> list[_Part]:
         end = begin + len(coefficients)
         features = slice(first, first + coefficients.shape[1])
         if end > begin:
-            parts.append(_Part(slice(begin, end), features, np.ascontiguousarray(coefficients), part_sums))
+            parts.append(_Part(slice(begin, end), features, coefficients, part_sums))
         begin = end
     return parts
 
@@ -51,7 +51,7 @@ class _Pass:
     """Evaluates a stack block by block. Holds buffers that are used again, never results."""
 
     def __init__(self, rows: Rows, stack: Stack, sums: Sums) -> None:
-        self.stack = stack
+        self.stack = stack = owned_stack(stack)
         self.parts = _parts(stack, sums)
         self.tied = _tied_candidates(stack)
         self.reader = BlockReader(rows, BLOCK_ROWS, len(stack.full) > 0)
@@ -106,16 +106,19 @@ def accumulate_stacked(rows: Rows, stack: Stack, sums: Sums, *, with_shared: boo
         Sum w x x' as well.
     """
     one_pass = _Pass(rows, stack, sums)
+    stack = one_pass.stack
+    log_likelihood = np.zeros(len(stack.bounds))
     needs_shared = with_shared or len(stack.tied) > 0
     for start in range(0, rows.values.shape[1], BLOCK_ROWS):
         block = one_pass.reader.read(start)
         joint, exact = one_pass.joint(block)
-        softmax_block(joint, stack.offsets, block.weights, sums.log_likelihood, one_pass.lanes)
+        softmax_block(joint, stack.offsets, block.weights, log_likelihood, one_pass.lanes)
         one_pass.add_moments(block, joint)
         if needs_shared:
             shared = one_pass.second_moment(block)
             sums.shared[...] += shared
-            _complete_tied(stack, one_pass.tied, exact, shared, sums.log_likelihood)
+            _complete_tied(stack, one_pass.tied, exact, shared, log_likelihood)
+    sums.log_likelihood[...] += log_likelihood
 
 
 def _complete_tied(

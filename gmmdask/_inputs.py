@@ -11,12 +11,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from gmmdask.engine import Engine, LocalEngine
 from gmmdask.lake import ArraySource
@@ -26,6 +26,7 @@ from gmmdask.mixture.passes import RowScores, score_rows
 from gmmdask.mixture.stack import Reference
 from gmmdask.mixture.structures import DIAGONAL, FULL, SPHERICAL, FloatArray
 from gmmdask.source import LEAF_ROWS, Source
+from gmmdask.training.starts import one_thread
 
 BLOCK_ROWS = 65_536
 """Rows scored at a time: bounds the memory of predictions beside their result."""
@@ -51,13 +52,23 @@ def empty_frame(columns: Iterable[Any]) -> Any:
 
 def dask_source(X: Any, sample_weight: Any) -> Source:
     """Return a Dask collection as a source."""
-    source: Source = import_module("gmmdask.lake.dask_collections").DaskSource.of(X, sample_weight)
+    features = None if not hasattr(X, "columns") else [str(name) for name in X.columns]
+    opened = import_module("gmmdask.lake.dask_collections").source_of
+    source: Source = opened(X, features=features, weights=sample_weight)
     return source
 
 
 def lazy_rows(X: Any, model: Model, take: Take) -> Any:
     """Return what a model says of the rows of a Dask collection, as a lazy Dask collection."""
-    return import_module("gmmdask.lake.dask_lazy").lazy_rows(X, model, take)
+    columns = range(model[0].n_components) if take is probabilities else None
+    dtype = np.int64 if take is labels else np.float64
+    rows = import_module("gmmdask.lake.dask_lazy").map_rows
+    return rows(X, partial(_of_block, model=model, take=take), columns=columns, dtype=dtype)
+
+
+def _of_block(values: NDArray[Any], model: Model, take: Take) -> NDArray[Any]:
+    with one_thread():
+        return np.ascontiguousarray(take(score_rows(values, *model)))
 
 
 def engine_for(source: Source, client: Any) -> Engine:
@@ -108,7 +119,7 @@ def scored_rows(source: Source, model: Model, take: Take) -> NDArray[Any]:
     def block(start: int) -> NDArray[Any]:
         return take(score_rows(np.ascontiguousarray(values[start : start + BLOCK_ROWS].T), *model))
 
-    with threadpool_limits(limits=1):
+    with one_thread():
         return np.ascontiguousarray(_joined(block, range(0, len(values), BLOCK_ROWS), len(values)))
 
 

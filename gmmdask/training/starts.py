@@ -7,14 +7,16 @@ same rows and the same random state begin at the same place. Nothing here iterat
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.cluster import KMeans, kmeans_plusplus
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from gmmdask.errors import InvalidInputError
 from gmmdask.mixture.em import FitState, ModelSpec, maximize
@@ -139,6 +141,20 @@ def _require_definite(precisions: FloatArray, structure: Structure, name: str) -
             )
 
 
+@cache
+def _native_pools() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Return a context in which BLAS and OpenMP run one thread.
+
+    The libraries are looked up once: finding them takes longer than a fit of a thousand rows.
+    """
+    limited: AbstractContextManager[Any] = _native_pools().limit(limits=1)
+    return limited
+
+
 def draw_starts(
     rows: SampleRows, guess: InitialGuess, spec: ModelSpec, n_init: int, random_state: np.random.RandomState
 ) -> list[FitState]:
@@ -160,7 +176,7 @@ def draw_starts(
     -------
     list of FitState
     """
-    with threadpool_limits(limits=1):
+    with one_thread():
         return [FitState(parameters=_start(rows, guess, spec, random_state)) for _ in range(n_init)]
 
 

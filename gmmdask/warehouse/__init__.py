@@ -8,9 +8,10 @@ published is no business of this package.
 from __future__ import annotations
 
 from gmmdask.errors import InvalidInputError
+from gmmdask.warehouse.checks import check_staged
 from gmmdask.warehouse.connection import Limits, Patience
 from gmmdask.warehouse.duckdb_file import DuckDBFile
-from gmmdask.warehouse.port import Warehouse
+from gmmdask.warehouse.port import Warehouse, pass_by
 from gmmdask.warehouse.release import Publication, Release, StagedFile, StagedRows, conform_tables
 from gmmdask.warehouse.staging import Attempt, Staging, open_staging
 
@@ -24,9 +25,11 @@ __all__ = [
     "StagedRows",
     "Staging",
     "Warehouse",
+    "check_staged",
     "conform_tables",
     "open_staging",
     "open_warehouse",
+    "pass_by",
 ]
 
 

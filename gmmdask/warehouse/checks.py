@@ -5,6 +5,7 @@ DuckDB looks at the staged files in a database of its own, so that nobody waits 
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 
 import duckdb
@@ -17,10 +18,19 @@ from gmmdask.warehouse.release import Release, StagedRows
 SHOWN_IDS = 5
 
 
-def check_staged(staged: StagedRows, release: Release, limits: Limits, path: str) -> None:
+def check_staged(staged: StagedRows, release: Release, limits: Limits, beside: str = "") -> None:
     """Refuse staged rows with missing or repeated ids, or of dates that are not published.
 
     Needs no warehouse, so it keeps nobody waiting.
+
+    Parameters
+    ----------
+    staged, release
+        The rows, and what they are part of.
+    limits : Limits
+        What DuckDB may use.
+    beside : str, optional
+        A local path next to which DuckDB spills where the limits name no folder; else the system's folder for such.
 
     Raises
     ------
@@ -31,8 +41,9 @@ def check_staged(staged: StagedRows, release: Release, limits: Limits, path: str
     """
     if not staged.paths:
         return
-    # In memory DuckDB would spill into the current folder.
-    spilling = replace(limits, temp_directory=limits.temp_directory or f"{path}.tmp")
+    # Left to itself, DuckDB would spill into the current folder.
+    spill = limits.temp_directory or (f"{beside}.tmp" if beside else tempfile.gettempdir())
+    spilling = replace(limits, temp_directory=spill)
     with opened(MEMORY, limits=spilling, patience=Patience(), read_only=False) as connection:
         register_staged(connection, staged)
         _check_dates(connection, staged, release)

@@ -78,7 +78,7 @@ def opened(path: str, *, limits: Limits, patience: Patience, read_only: bool) ->
     except duckdb.Error as error:
         where = "the staged rows cannot be checked" if path == MEMORY else f"warehouse {path}"
         outcome = "" if read_only else "; nothing was written"
-        raise WarehouseError(f"{where}: {_first_line(error)}{outcome}") from error
+        raise WarehouseError(f"{where}: {_reason(error)}{outcome}") from error
     finally:
         connection.close()
 
@@ -92,7 +92,7 @@ def _wait_for(path: str, limits: Limits, patience: Patience, read_only: bool) ->
         except duckdb.Error as error:
             blocker = blocking_process(str(error))
             if blocker is None:
-                raise WarehouseError(f"cannot open the warehouse {path}: {_first_line(error)}") from error
+                raise WarehouseError(f"cannot open the warehouse {path}: {_reason(error)}") from error
             remaining = deadline - patience.clock()
             if remaining <= 0:
                 raise WarehouseBusyError(_busy(path, patience.timeout, blocker)) from error
@@ -125,5 +125,7 @@ def _busy(path: str, timeout: float, blocker: str) -> str:
     )
 
 
-def _first_line(error: duckdb.Error) -> str:
-    return str(error).strip().splitlines()[0]
+def _reason(error: duckdb.Error) -> str:
+    """Return the line of DuckDB's message that says what happened; a failing filesystem tells it in a traceback."""
+    lines = str(error).partition("\n\nLINE ")[0].strip().splitlines()
+    return lines[-1] if lines[0].startswith("Traceback") else lines[0]

@@ -140,7 +140,8 @@ class DuckDBFile:
             return None
         with opened(self.path, limits=self.limits, patience=self.patience, read_only=True) as connection:
             # A crash in the very first transaction leaves a file without tables.
-            rows = connection.execute(sql, dict(parameters)).fetchall() if _columns(connection) else []
+            exists = PUBLICATIONS.name in _columns(connection)
+            rows = connection.execute(sql, dict(parameters)).fetchall() if exists else []
         return str(rows[0][0]) if rows else None
 
     def _is_published(self, release: Release) -> bool:

@@ -8,6 +8,7 @@ computing again; any other is rubbish. Works on every fsspec filesystem. Nothing
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,13 +20,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gmmdask.errors import InvalidInputError, WarehouseError
-from gmmdask.warehouse.files import created, sizes, subfolders
+from gmmdask.warehouse.files import created, reaching, sizes, subfolders
 from gmmdask.warehouse.release import Publication, Release, StagedFile, StagedRows, conform_tables
 from gmmdask.warehouse.schema import Table, conform
 from gmmdask.warehouse.tables import ASSIGNMENTS
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
+ATTEMPT = re.compile(r"\d+-[0-9a-f]{8}")
 
 _CONSTANT = ("segmentation", "run_id")
 STAGED_ASSIGNMENTS = Table(
@@ -76,6 +78,8 @@ class Attempt:
         ------
         InvalidInputError
             A column is unknown, missing, of another type, or an id is NULL; names the partition.
+        StorageError
+            The file cannot be written.
         """
         path = f"assignments-{partition:06d}.parquet"
         rows = 0
@@ -155,7 +159,8 @@ class Attempt:
         )
 
     def _read_table(self, path: str) -> pa.Table:
-        with self.filesystem.open(f"{self.folder}/{path}", "rb") as file:
+        full = f"{self.folder}/{path}"
+        with reaching(full), self.filesystem.open(full, "rb") as file:
             return pq.read_table(file)
 
     @property
@@ -167,7 +172,8 @@ class Attempt:
         present = sizes(self.filesystem, self.folder)
         if f"{self.folder}/{MANIFEST}" not in present:
             return None
-        manifest: dict[str, Any] = json.loads(self.filesystem.cat_file(f"{self.folder}/{MANIFEST}"))
+        with reaching(self.folder):
+            manifest: dict[str, Any] = json.loads(self.filesystem.cat_file(f"{self.folder}/{MANIFEST}"))
         receipts = manifest["assignments"] + manifest["tables"]
         whole = all(present.get(f"{self.folder}/{receipt['path']}") == receipt["nbytes"] for receipt in receipts)
         return manifest if whole else None
@@ -197,8 +203,8 @@ class Staging:
 
     def attempts(self, run_id: str) -> list[Attempt]:
         """Return all attempts at a run, the latest last."""
-        names = subfolders(self.filesystem, f"{self.folder}/{run_id}")
-        return [self._attempt(run_id, name) for name in sorted(names)]
+        names = [name for name in subfolders(self.filesystem, f"{self.folder}/{run_id}") if ATTEMPT.fullmatch(name)]
+        return [self._attempt(run_id, name) for name in sorted(names, key=lambda name: int(name.partition("-")[0]))]
 
     def remove(self, run_id: str, *, keep: Attempt | None = None) -> int:
         """Remove the attempts at a run but the one to keep, and return how many went."""

@@ -81,17 +81,37 @@ def test_rows_in_the_memory_of_an_object_store_are_published_too(tmp_path, wareh
     assert _ids(warehouse) == ["a", "b"]
 
 
+class Bucket(MemoryFileSystem):
+    """A store with the addresses of S3, of which DuckDB itself knows nothing here."""
+
+    protocol = ("s3", "s3a")
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return "/" + path.removeprefix("s3://").lstrip("/")
+
+    def unstrip_protocol(self, name):
+        return "s3://" + name.lstrip("/")
+
+
+class ClosedBucket(Bucket):
+    """The same after the credentials ran out."""
+
+    def _open(self, path, *args, **kwargs):
+        raise PermissionError("Access Denied")
+
+
+def test_a_bucket_that_refuses_at_publication_is_told_in_one_sentence(tmp_path, warehouse):
+    area = Staging(filesystem=Bucket(), folder=f"/{tmp_path.name}/staging")
+    release = stage(area, [publication()], {DAY: ["a"]}).load()
+    assert release.staged is not None
+    closed = replace(release, staged=replace(release.staged, filesystem=ClosedBucket()))
+    with pytest.raises(WarehouseError, match=r"^the staged rows cannot be checked: PermissionError: Access Denied"):
+        warehouse.publish(closed)
+    assert contents(warehouse) == {}
+
+
 def test_a_bucket_is_read_through_its_own_filesystem_without_extensions(tmp_path, warehouse):
-    class Bucket(MemoryFileSystem):
-        protocol = ("s3", "s3a")
-
-        @classmethod
-        def _strip_protocol(cls, path):
-            return "/" + path.removeprefix("s3://").lstrip("/")
-
-        def unstrip_protocol(self, name):
-            return "s3://" + name.lstrip("/")
-
     area = Staging(filesystem=Bucket(), folder=f"/{tmp_path.name}/staging")
     warehouse.publish(stage(area, [publication()], {DAY: ["a", "b"]}).load())
     assert _ids(warehouse) == ["a", "b"]

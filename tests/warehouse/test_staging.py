@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pickle
 from datetime import date, timedelta
+from typing import NoReturn
 
 import fsspec
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gmmdask.errors import InvalidInputError, WarehouseError
-from gmmdask.warehouse import open_staging
+from gmmdask.errors import InvalidInputError, StorageError, UnreadablePartitionError, WarehouseError
+from gmmdask.warehouse import Attempt, Publication, Staging, open_staging
 from gmmdask.warehouse.staging import MANIFEST
 from tests.warehouse.examples import DAY, batch, publication, small_tables, stage
 
@@ -169,7 +171,39 @@ def test_publications_of_another_run_are_not_staged(staging):
     ],
 )
 def test_a_publication_that_contradicts_its_kind_is_refused(kind, run_id, champion, message):
-    from gmmdask.warehouse import Publication
-
     with pytest.raises(InvalidInputError, match=message):
         Publication(segmentation="f", kind=kind, dt=date(2013, 1, 1), model_id="m", run_id=run_id, champion_id=champion)
+
+
+class Refusing(MemoryFileSystem):
+    """A store that lets nothing through."""
+
+    def _open(self, path: str, *args: object, **kwargs: object) -> NoReturn:
+        raise PermissionError("Access Denied")
+
+    def ls(self, path: str, *args: object, **kwargs: object) -> NoReturn:
+        raise TimeoutError("no answer")
+
+
+def test_a_store_that_refuses_or_does_not_answer_is_told_with_the_path():
+    attempt = Attempt(filesystem=Refusing(), folder="/house/staging/run-1/001-00000000", run_id="run-1")
+    with pytest.raises(StorageError, match=r"staging: /house/.*parquet refused the credentials .Access Denied.; check"):
+        attempt.write(0, [batch(DAY, ["a"])])
+    with pytest.raises(StorageError, match=r"staging: /house/staging cannot be used .TimeoutError: no answer."):
+        Staging(filesystem=Refusing(), folder="/house/staging").waiting()
+
+
+def test_an_error_of_the_rows_themselves_stays_what_it_is(staging):
+    def batches():
+        yield batch(DAY, ["a"])
+        raise UnreadablePartitionError("dt=2013-05-01/a.parquet is corrupt")
+
+    with pytest.raises(UnreadablePartitionError, match="is corrupt"):
+        staging.begin("run-1").write(0, batches())
+
+
+def test_folders_of_others_among_the_attempts_are_let_be(staging):
+    kept = stage(staging, [publication()], {DAY: ["a"]})
+    staging.filesystem.makedirs(f"{staging.folder}/run-1/notes")
+    assert staging.attempts("run-1") == [kept]
+    assert staging.begin("run-1").folder.rpartition("/")[2].startswith("002-")

@@ -30,7 +30,7 @@ def open_engine(cluster: Cluster) -> Iterator[Engine]:
             n_workers=cluster.workers,
             threads_per_worker=cluster.threads,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=":0",
             set_as_default=False,
         )
     with client:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -26,8 +28,10 @@ def print_night(night: Night, settings: Settings, console: Console) -> None:
     (run,) = tables["runs"]
     console.print(_facts(night, night.release, run, tables["grid"]))
     if tables["segments"]:
-        console.print(_segments(tables, settings, console.width))
-    console.print(_where(settings, run))
+        console.print(_segments(tables, settings))
+    if settings.describe:
+        console.print(_described(tables, settings))
+    console.print(_where(settings, run), soft_wrap=True)
 
 
 def _print_nothing(night: Night, settings: Settings, console: Console) -> None:
@@ -74,36 +78,31 @@ def _winner(winner: Row, grid: Sequence[Row], run: Row) -> str:
     return told + rest + (f", {unsound} disqualified" if unsound else "")
 
 
-def _segments(tables: Mapping[str, Sequence[Row]], settings: Settings, width: int) -> Table:
-    """Return a table with as many features and described columns as fit."""
-    shown = Table(title="Segments: means in original units, and the most frequent value", title_justify="left")
-    shown.add_column("id", justify="right")
-    shown.add_column("rows", justify="right")
-    shown.add_column("share", justify="right")
-    means = {
-        (row["segment_id"], row["feature"]): row["value"]
-        for row in tables["segment_profiles"]
-        if row["statistic"] == "mean"
-    }
-    features = [name for name in settings.features if (None, name) in means]
-    columns = [*features[:SHOWN_FEATURES], *settings.describe]
-    columns = columns[: _fitting(columns, width)]
-    for name in columns:
-        shown.add_column(escape(name), justify="right" if name in features else "left")
-    top = _most_frequent(tables["segment_profiles"])
+def _segments(tables: Mapping[str, Sequence[Row]], settings: Settings) -> Table:
+    profiles = tables["segment_profiles"]
+    means = {(row["segment_id"], row["feature"]): row["value"] for row in profiles if row["statistic"] == "mean"}
+    features = [name for name in settings.features if (None, name) in means][:SHOWN_FEATURES]
+    shown = _table("Segments: rows, and means in original units", ["id", "rows", "share", *features])
     for row in tables["segments"]:
-        key = row["segment_id"]
-        cells = [_number(means.get((key, c))) if c in features else escape(top.get((key, c), "")) for c in columns]
-        shown.add_row(str(key), f"{row['size']:,}", f"{row['share']:.1%}", *cells)
+        cells = [_number(means.get((row["segment_id"], name))) for name in features]
+        shown.add_row(str(row["segment_id"]), f"{row['size']:,}", f"{row['share']:.1%}", *cells)
     return shown
 
 
-def _fitting(columns: Sequence[str], width: int) -> int:
-    room, count = width - 32, 0
+def _described(tables: Mapping[str, Sequence[Row]], settings: Settings) -> Table:
+    top = _most_frequent(tables["segment_profiles"])
+    columns = list(settings.describe[:SHOWN_FEATURES])
+    shown = _table("Their most frequent values", ["id", *columns])
+    for row in tables["segments"]:
+        shown.add_row(str(row["segment_id"]), *(escape(top.get((row["segment_id"], name), "")) for name in columns))
+    return shown
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in columns:
-        room -= max(len(name), 8) + 3
-        count += room >= 0
-    return count
+        table.add_column(escape(name), justify="right")
+    return table
 
 
 def _most_frequent(profiles: Sequence[Row]) -> dict[tuple[int, str], str]:
@@ -120,14 +119,18 @@ def _number(value: float | None) -> str:
 
 
 def _where(settings: Settings, run: Row) -> str:
-    path = settings.warehouse.uri.removeprefix("duckdb://")
-    query = (
-        "SELECT segment_id, count(*) AS entities, avg(probability) AS certainty\n"
-        "FROM current_assignments WHERE segmentation = '{}' GROUP BY ALL ORDER BY ALL"
-    ).format(settings.segmentation.name)
+    path = _shown(settings.warehouse.uri.removeprefix("duckdb://"))
+    query = f"FROM current_segments WHERE segmentation = '{settings.segmentation.name}'"
     return (
-        f"[bold]Look there[/]\n  warehouse  {escape(path)}  (views current_assignments, current_segments, champion)\n"
-        f"  model      {escape(settings.registry.uri)}, {run['model_id']}\n\n"
-        f"[bold]Ask it[/]\n  python -c \"import duckdb; duckdb.connect('{escape(path)}', read_only=True).sql('''\n"
-        f"{escape(query)}''').show()\""
+        f"[bold]Where to look[/]\n"
+        f"  warehouse  {path} (views current_assignments, current_segments, champion)\n"
+        f"  model      {_shown(settings.registry.uri)}, {run['model_id']}\n"
+        f"  for example\n"
+        f'    python -c "import duckdb; duckdb.connect(\'{path}\', read_only=True).sql(\\"{query}\\").show()"'
     )
+
+
+def _shown(uri: str) -> str:
+    """Return a path relative to the current folder where it lies below it."""
+    path, here = Path(uri), Path.cwd()
+    return escape(str(path.relative_to(here) if path.is_relative_to(here) else uri))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gmmdask.engine import Engine
-from gmmdask.errors import EmptyDataError
+from gmmdask.errors import EmptyDataError, NoSoundCandidateError
 from gmmdask.lake import PreparedSource
 from gmmdask.nightly.model import NightModel, fingerprint, load_night_model, versions
 from gmmdask.nightly.plan import NightPlan
@@ -120,9 +120,10 @@ def with_threshold(segments: SegmentModel, survey: Survey, quantile: float) -> S
 
 
 def _segments(grid: GridResult, recipe: Recipe) -> SegmentModel:
-    """Number the winner's components from 1, the heaviest first."""
+    """Return the winner as a model whose segments are numbered from 1, the heaviest first."""
     parameters = grid.best.parameters
-    assert parameters is not None, "the winner of a grid was evaluated"  # noqa: S101
+    if parameters is None:
+        raise NoSoundCandidateError("the winner of the grid has no parameters, so it cannot label a row")
     order = np.argsort(-parameters.weights, kind="stable").tolist()
     return SegmentModel(
         recipe=recipe,

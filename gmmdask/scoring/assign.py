@@ -95,7 +95,7 @@ class LeafScores:
     @property
     def scored(self) -> NDArray[np.bool_]:
         """Which rows have a segment, shape (n_rows,)."""
-        return self.status == RowStatus.OK
+        return np.equal(self.status, RowStatus.OK)
 
 
 def score_leaf(values: NDArray[Any], model: SegmentModel) -> LeafScores:
@@ -166,7 +166,7 @@ def assignments(scores: LeafScores, model: SegmentModel, ids: Any, dt: date) -> 
         "probabilities": _lists(scores.responsibilities, scored),
         "log_density": _spread(scores.log_density, scored),
         "is_anomaly": pa.nulls(n, pa.bool_()) if anomalies is None else _spread(anomalies, scored),
-        "status": pa.array(STATUS_NAMES).take(pa.array(scores.status)),
+        "status": _names(scores.status),
     }
 
 
@@ -179,9 +179,15 @@ def _spread(values: NDArray[Any], scored: NDArray[np.bool_]) -> Any:
     return pa.array(spread, mask=~scored)
 
 
+def _names(status: NDArray[np.uint8]) -> Any:
+    names: Any = pa.array(STATUS_NAMES)
+    return names.take(pa.array(status))
+
+
 def _lists(responsibilities: FloatArray, scored: NDArray[np.bool_]) -> Any:
     offsets = np.zeros(len(scored) + 1, dtype=np.int32)
     np.cumsum(scored * np.int32(len(responsibilities)), out=offsets[1:])
-    values = pa.array(np.ascontiguousarray(responsibilities.T).ravel())
-    mask = None if scored.all() else pa.array(~scored)
-    return pa.ListArray.from_arrays(pa.array(offsets), values, mask=mask)
+    values: Any = pa.array(np.ascontiguousarray(responsibilities.T).ravel())
+    mask: Any = None if scored.all() else pa.array(~scored)
+    starts: Any = pa.array(offsets)
+    return pa.ListArray.from_arrays(starts, values, mask=mask)

@@ -112,12 +112,12 @@ class SegmentSums:
         return int(self.rows.sum())
 
     def mean(self) -> FloatArray:
-        """Means in original units, shape (n_segments, n_features); NaN for a segment without rows."""
+        """Return means in original units, shape (n_segments, n_features); NaN for a segment without rows."""
         with np.errstate(invalid="ignore"):
             return self.centres + self.first / self.rows[:, None]
 
     def standard_deviation(self) -> FloatArray:
-        """Standard deviations (dividing by the number of rows), in original units; NaN without rows."""
+        """Return standard deviations (dividing by the number of rows), in original units; NaN without rows."""
         with np.errstate(invalid="ignore"):
             shift = self.first / self.rows[:, None]
             return np.sqrt(np.maximum(self.second / self.rows[:, None] - shift**2, 0.0))
@@ -184,14 +184,18 @@ def profile_leaf(
         rows=np.bincount(component, minlength=k),
         certain=np.bincount(component[scores.probability >= CERTAIN], minlength=k),
         anomalies=np.zeros(k, dtype=np.int64) if anomalies is None else np.bincount(component[anomalies], minlength=k),
-        probability=np.bincount(component, scores.probability, minlength=k),
-        log_density=np.bincount(component, scores.log_density, minlength=k),
+        probability=_sums(component, scores.probability, k),
+        log_density=_sums(component, scores.log_density, k),
         **moments,
         categories={
             name: _capped(_counts(column if scored is None else column.filter(scored), component, k))
             for name, column in described.items()
         },
     )
+
+
+def _sums(component: NDArray[np.int64], values: FloatArray, k: int) -> FloatArray:
+    return np.asarray(np.bincount(component, values, minlength=k), dtype=np.float64)
 
 
 def _moments(values: NDArray[Any], scores: LeafScores, centres: FloatArray) -> dict[str, FloatArray]:

@@ -481,7 +481,19 @@ def test_the_logarithm_is_accurate_to_two_units_in_the_last_place() -> None:
     assert log_positive(1.0) == 0.0
 
 
-def test_the_choice_of_kernel_follows_from_the_shape() -> None:
-    assert use_fused(8, 8, True)
-    assert not use_fused(8, 8, False)
-    assert not use_fused(16, 2000, True)
+@pytest.mark.parametrize(
+    ("d", "m", "only_full", "fused"),
+    [
+        (8, 8, True, True),
+        (8, 64, True, True),
+        (16, 65, True, False),
+        (5, 12, True, True),
+        (5, 16, True, False),
+        (1, 1, True, True),
+        (400, 8, True, False),
+        (8, 8, False, False),
+    ],
+)
+def test_the_choice_of_kernel_follows_from_the_shape(d: int, m: int, only_full: bool, fused: bool) -> None:
+    """A function of three numbers; the fused kernel takes full candidates only."""
+    assert use_fused(d, m, only_full) is fused

@@ -351,8 +351,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         same_data = getattr(self, "_data_fingerprint", None) == source.fingerprint
         return FitState(parameters=self._parameters(), trace=(self.lower_bound_,) if same_data else ())
 
-    def _take(self, fitted: PlainFit, source: Source, *, resumed: bool) -> None:
-        """Set the fitted attributes."""
+    def _take(self, fitted: PlainFit, source: Source | None = None, *, resumed: bool = False) -> None:
+        """Set the fitted attributes; of a trace that began before this fit, `lower_bounds_` are the later part."""
         state, parameters = fitted.state, fitted.state.parameters
         self.weights_, self.means_ = np.array(parameters.weights), np.array(parameters.means)
         self.covariances_ = np.array(parameters.covariances)
@@ -362,7 +362,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.lower_bounds_ = list(state.trace[len(state.trace) - state.iteration :])
         self.lower_bound_ = state.lower_bound
         self._reference = fitted.reference
-        self._data_fingerprint = source.fingerprint if self.warm_start else None
+        self._data_fingerprint = source.fingerprint if self.warm_start and source is not None else None
 
     def _parameters(self) -> MixtureParameters:
         return MixtureParameters(

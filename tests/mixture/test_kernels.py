@@ -253,7 +253,7 @@ def test_local_sums_are_about_the_components_own_means(
 
 
 @pytest.mark.parametrize("accumulate", [accumulate_stacked, accumulate_fused])
-@pytest.mark.parametrize("d", [9, 40])
+@pytest.mark.parametrize("d", [9, 40, 48])
 def test_many_features_agree_with_extended_precision(accumulate: Any, d: int) -> None:
     """To 1e-12 of the sum of absolute terms."""
     rng = np.random.default_rng(d)
@@ -304,6 +304,24 @@ def test_an_outlier_moves_its_block_alone_to_the_factor_form() -> None:
     fused = empty_sums(only_full)
     accumulate_fused(rows, only_full, fused, with_shared=True)
     check_sums(fused, candidates[3:], rows, 1e-12)
+
+
+def test_a_missing_value_spoils_its_own_row_only() -> None:
+    """NaN for that row; an outlier in the same block is still seen and every other row is as exact as without it."""
+    rng = np.random.default_rng(11)
+    rows = make_rows(rng, 3, 500, 0.0, False)._replace(weights=np.zeros(500))
+    far = np.array([3e4, -2e4, 1e4])
+    rows.values[:, 400] = far + 1e-3
+    candidates = [make_candidate(rng, kind, 3, 2, far) for kind in KINDS]
+    for candidate in candidates:
+        candidate.covariances[...] *= 1e-2
+    stack = stack_of(candidates, rows.centre, rows.scale)
+    expected = np.concatenate([oracle_joint(c, rows.values) for c in candidates]).astype(float)
+    rows.values[1, 100] = np.nan
+    joint = log_joint(rows, stack)
+    assert np.all(np.isnan(joint[:, 100]))
+    kept = np.arange(500) != 100
+    np.testing.assert_allclose(joint[:, kept], expected[:, kept], rtol=1e-12, atol=1e-10)
 
 
 def test_candidates_of_one_block_take_different_forms() -> None:

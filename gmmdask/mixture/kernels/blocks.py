@@ -44,7 +44,8 @@ def centre_rows(raw: Any, weights: Any, centre: Any, scale: Any, features: Any) 
             radii[i] += (x[i] * inverse) * (x[i] * inverse)
     largest = 0.0
     for i in range(n):
-        largest = max(largest, radii[i])
+        if radii[i] > largest:  # NaN is passed over: it spoils its own row only
+            largest = radii[i]
         radii[i] = 1.0
     return float(largest)
 

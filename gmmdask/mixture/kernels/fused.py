@@ -41,7 +41,8 @@ def centre_block(raw: Any, centre: Any, scale: Any, x: Any, radii: Any) -> float
             radii[i] += (out[i] * inverse) * (out[i] * inverse)
     largest = 0.0
     for i in range(LANES):
-        largest = max(largest, radii[i])
+        if radii[i] > largest:  # NaN is passed over: it spoils its own row only
+            largest = radii[i]
     return float(largest)
 
 

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmmdask.mixture.kernels.arrays import ERROR_LIMIT, FloatArray, Rows, Stack, Sums, aligned, empty_sums, owned_stack
-from gmmdask.mixture.kernels.blocks import Block, BlockReader, factor_rows
+from gmmdask.mixture.kernels.blocks import Block, BlockReader, block_features, factor_rows
 from gmmdask.mixture.kernels.softmax import LANES, softmax_block
 
 BLOCK_ROWS = 1024
+WIDE_BLOCK_ROWS = 256
+WIDE_FEATURES = 1024
 
 
 class _Part(NamedTuple):
@@ -54,8 +56,10 @@ class _Pass:
         self.stack = stack = owned_stack(stack)
         self.parts = _parts(stack, sums)
         self.tied = _tied_candidates(stack)
-        self.reader = BlockReader(rows, BLOCK_ROWS, len(stack.full) > 0)
         d = stack.means.shape[1]
+        with_cross = len(stack.full) > 0
+        wide = block_features(d, with_cross) > WIDE_FEATURES
+        self.reader = BlockReader(rows, WIDE_BLOCK_ROWS if wide else BLOCK_ROWS, with_cross)
         self._joint = aligned(len(stack.means) * self.reader.width)
         self._factor = aligned((1 + d) * self.reader.width)
         self._weighted = aligned(d * self.reader.width)
@@ -109,7 +113,7 @@ def accumulate_stacked(rows: Rows, stack: Stack, sums: Sums, *, with_shared: boo
     stack = one_pass.stack
     log_likelihood = np.zeros(len(stack.bounds))
     needs_shared = with_shared or len(stack.tied) > 0
-    for start in range(0, rows.values.shape[1], BLOCK_ROWS):
+    for start in range(0, rows.values.shape[1], one_pass.reader.width):
         block = one_pass.reader.read(start)
         joint, exact = one_pass.joint(block)
         softmax_block(joint, stack.offsets, block.weights, log_likelihood, one_pass.lanes)
@@ -132,12 +136,12 @@ def _complete_tied(
 def log_joint(rows: Rows, stack: Stack) -> FloatArray:
     """Return the log joint densities of all components for every row, shape (M, n), in nats.
 
-    Weights are ignored but for this: a row of weight zero gets the density at the centre.
+    Weights play no part: a row of weight zero has a density too. A row that holds NaN gets NaN.
     """
-    one_pass = _Pass(rows, stack, empty_sums(stack))
+    one_pass = _Pass(rows._replace(weights=None), stack, empty_sums(stack))
     joint = np.empty((len(stack.means), rows.values.shape[1]))
     d = rows.values.shape[0]
-    for start in range(0, rows.values.shape[1], BLOCK_ROWS):
+    for start in range(0, rows.values.shape[1], one_pass.reader.width):
         block = one_pass.reader.read(start)
         values, exact = one_pass.joint(block)
         x = block.features[2 : 2 + d]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,22 +9,19 @@ from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import fsspec
-import numpy as np
-from numpy.typing import NDArray
-
 from gmmdask.engine.fingerprint import numeric_fingerprint
+from gmmdask.errors import InvalidInputError
 from gmmdask.mixture.parameters import MixtureParameters
 from gmmdask.mixture.stack import Reference
 from gmmdask.mixture.structures import structure_named
 from gmmdask.preparation.recipe import Recipe
+from gmmdask.registry import Bundle, Part, load_bundle, save_bundle
 from gmmdask.scoring import SegmentModel
 from gmmdask.settings import Settings
 
 PACKAGES = ("gmmdask", "numpy", "scipy", "numba", "pyarrow", "scikit-learn", "dask", "duckdb")
 MODEL_ID_DIGITS = 16
-
-Arrays = Mapping[str, NDArray[Any]]
+KIND = "night"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,7 +32,7 @@ class NightModel:
     ----------
     segments : SegmentModel
     provenance : mapping
-        JSON-able: run, settings, manifest fingerprint, rows, versions. Decides nothing.
+        JSON-able: run, settings, manifest fingerprint, rows. Decides no label.
     """
 
     segments: SegmentModel
@@ -44,75 +40,91 @@ class NightModel:
 
     @property
     def model_id(self) -> str:
-        """Hash of everything that decides the labels."""
-        arrays, facts = self.to_parts()
-        hashed = blake2b(json.dumps(facts["model"], sort_keys=True).encode(), digest_size=MODEL_ID_DIGITS // 2)
-        for name in sorted(arrays):
-            hashed.update(arrays[name].astype("<f8").tobytes())
+        """Hash of everything that the model is and came from."""
+        hashed = blake2b(digest_size=MODEL_ID_DIGITS // 2)
+        for name, part in sorted(self.to_bundle().parts.items()):
+            hashed.update(f"{name} {json.dumps(part.document, sort_keys=True)}".encode())
+            for key, array in sorted(part.arrays.items()):
+                hashed.update(f"{key} {array.shape}".encode() + array.astype("<f8").tobytes())
         return hashed.hexdigest()
 
-    def to_parts(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Return arrays and JSON-able facts from which `from_parts` makes an equal model."""
-        segments = self.segments
+    def to_bundle(self) -> Bundle:
+        """Return the parts from which `from_bundle` makes an equal model."""
+        segments, parameters = self.segments, self.segments.parameters
         recipe_arrays, recipe_facts = segments.recipe.to_parts()
-        arrays = {
-            **{f"recipe.{name}": array for name, array in recipe_arrays.items()},
-            "weights": segments.parameters.weights,
-            "means": segments.parameters.means,
-            "covariances": segments.parameters.covariances,
-            "reference.centre": segments.reference.centre,
-            "reference.scale": segments.reference.scale,
+        mixture = {"weights": parameters.weights, "means": parameters.means, "covariances": parameters.covariances}
+        reference = {"centre": segments.reference.centre, "scale": segments.reference.scale}
+        labels = {"segment_ids": list(segments.segment_ids), "anomaly_threshold": segments.anomaly_threshold}
+        parts = {
+            "recipe": Part(arrays=recipe_arrays, document=recipe_facts),
+            "mixture": Part(arrays=mixture, document={"structure": parameters.structure.name}),
+            "reference": Part(arrays=reference),
+            "segments": Part(document=labels),
+            "provenance": Part(document=self.provenance),
         }
-        model = {
-            "recipe": recipe_facts,
-            "structure": segments.parameters.structure.name,
-            "segment_ids": list(segments.segment_ids),
-            "anomaly_threshold": segments.anomaly_threshold,
-        }
-        return arrays, {"model": model, "provenance": dict(self.provenance)}
+        return Bundle(kind=KIND, parts=parts)
 
     @classmethod
-    def from_parts(cls, arrays: Arrays, facts: Mapping[str, Any]) -> NightModel:
+    def from_bundle(cls, bundle: Bundle) -> NightModel:
         """Make a model from stored parts.
 
         Raises
         ------
         InvalidInputError
-            They are not those of a model, or come from another version.
+            They are not those of a night's model, or come from another version.
         """
-        model = facts["model"]
-        recipe = {name.removeprefix("recipe."): array for name, array in arrays.items() if name.startswith("recipe.")}
+        if bundle.kind != KIND:
+            raise InvalidInputError(f"a night needs a bundle of kind {KIND!r}, and this one is of kind {bundle.kind!r}")
+        recipe, mixture, reference = (bundle.part(name) for name in ("recipe", "mixture", "reference"))
+        labels = bundle.part("segments").document
         segments = SegmentModel(
-            recipe=Recipe.from_parts(recipe, model["recipe"]),
+            recipe=Recipe.from_parts(recipe.arrays, recipe.document),
             parameters=MixtureParameters(
-                structure=structure_named(model["structure"]),
-                weights=arrays["weights"],
-                means=arrays["means"],
-                covariances=arrays["covariances"],
+                structure=structure_named(mixture.document["structure"]),
+                weights=mixture.arrays["weights"],
+                means=mixture.arrays["means"],
+                covariances=mixture.arrays["covariances"],
             ),
-            reference=Reference(centre=arrays["reference.centre"], scale=arrays["reference.scale"]),
-            segment_ids=tuple(model["segment_ids"]),
-            anomaly_threshold=model["anomaly_threshold"],
+            reference=Reference(centre=reference.arrays["centre"], scale=reference.arrays["scale"]),
+            segment_ids=tuple(labels["segment_ids"]),
+            anomaly_threshold=labels["anomaly_threshold"],
         )
-        return cls(segments=segments, provenance=facts["provenance"])
+        return cls(segments=segments, provenance=bundle.part("provenance").document)
 
 
 def save_night_model(settings: Settings, model: NightModel) -> None:
-    """Keep a model in the registry under its id; one that is there already stays as it is."""
-    arrays, facts = model.to_parts()
-    filesystem, folder = fsspec.url_to_fs(settings.registry.uri, **settings.registry.storage_options)
-    filesystem.makedirs(folder, exist_ok=True)
-    buffer = io.BytesIO()
-    np.savez(buffer, facts=np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8), **arrays)
-    filesystem.pipe_file(f"{folder}/{model.model_id}.npz", buffer.getvalue())
+    """Keep a model in the registry under its id; one that is there already is left alone.
+
+    Raises
+    ------
+    StorageError
+        The registry cannot be reached or written.
+    """
+    save_bundle(
+        model.to_bundle(), bundle_uri(settings, model.model_id), storage_options=settings.registry.storage_options
+    )
 
 
 def load_night_model(settings: Settings, model_id: str) -> NightModel:
-    """Return a model out of the registry."""
-    filesystem, folder = fsspec.url_to_fs(settings.registry.uri, **settings.registry.storage_options)
-    parts = dict(np.load(io.BytesIO(filesystem.cat_file(f"{folder}/{model_id}.npz")), allow_pickle=False))
-    facts = json.loads(parts.pop("facts").tobytes())
-    return NightModel.from_parts(parts, facts)
+    """Return a model out of the registry.
+
+    Raises
+    ------
+    StorageError
+        It is not there, or the registry cannot be reached.
+    InvalidInputError
+        It was changed since it was saved, or is not the model of this id.
+    """
+    uri = bundle_uri(settings, model_id)
+    model = NightModel.from_bundle(load_bundle(uri, storage_options=settings.registry.storage_options))
+    if model.model_id != model_id:
+        raise InvalidInputError(f"{uri} holds model {model.model_id} where {model_id} should be; restore it")
+    return model
+
+
+def bundle_uri(settings: Settings, model_id: str) -> str:
+    """Return where a model is kept."""
+    return f"{settings.registry.uri.rstrip('/')}/{settings.segmentation.name}/{model_id}"
 
 
 def versions() -> dict[str, str]:

@@ -66,7 +66,8 @@ def _stage(
     if progress is not None:
         progress("score", 1, 1, f"{int(sums.statuses.sum()):,} rows, {sums.n_scored:,} with a segment")
     timed = replace(training, seconds={**training.seconds, "score": time.perf_counter() - began})
-    save_night_model(settings, training.model)
+    if training.grid is not None:
+        save_night_model(settings, training.model)
     runs = [run_row(plan, settings, timed, sums, now())]
     tables = {**night_tables(plan, settings, training, scores, sums), "runs": runs}
     attempt.finish(publications, [score.receipt for score in scores], tables)

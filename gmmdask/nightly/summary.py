@@ -99,7 +99,9 @@ def _described(tables: Mapping[str, Sequence[Row]], settings: Settings) -> Table
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     for name in columns:
         table.add_column(escape(name), justify="right")
     return table

@@ -11,7 +11,7 @@ import numpy as np
 from gmmdask.engine import Engine
 from gmmdask.errors import EmptyDataError, NoSoundCandidateError
 from gmmdask.lake import PreparedSource
-from gmmdask.nightly.model import NightModel, fingerprint, load_night_model, versions
+from gmmdask.nightly.model import NightModel, fingerprint, load_night_model
 from gmmdask.nightly.plan import NightPlan
 from gmmdask.preparation import Recipe
 from gmmdask.preparation.recipe import Moments
@@ -142,5 +142,4 @@ def _provenance(plan: NightPlan, settings: Settings, survey: Survey) -> dict[str
         "manifest_fingerprint": plan.lake.fingerprint,
         "settings": settings.decisive,
         "numeric_fingerprint": fingerprint(),
-        "versions": versions(),
     }

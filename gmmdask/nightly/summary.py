@@ -28,9 +28,9 @@ def print_night(night: Night, settings: Settings, console: Console) -> None:
     (run,) = tables["runs"]
     console.print(_facts(night, night.release, run, tables["grid"]))
     if tables["segments"]:
-        console.print(_segments(tables, settings))
+        console.print("\n[bold]Segments[/]: rows, and means in original units", _segments(tables, settings), sep="\n")
     if settings.describe:
-        console.print(_described(tables, settings))
+        console.print("[bold]Most frequent[/] in each, with its share", _described(tables, settings), sep="\n")
     console.print(_where(settings, run), soft_wrap=True)
 
 
@@ -82,7 +82,7 @@ def _segments(tables: Mapping[str, Sequence[Row]], settings: Settings) -> Table:
     profiles = tables["segment_profiles"]
     means = {(row["segment_id"], row["feature"]): row["value"] for row in profiles if row["statistic"] == "mean"}
     features = [name for name in settings.features if (None, name) in means][:SHOWN_FEATURES]
-    shown = _table("Segments: rows, and means in original units", ["id", "rows", "share", *features])
+    shown = _table(["id", "rows", "share", *features])
     for row in tables["segments"]:
         cells = [_number(means.get((row["segment_id"], name))) for name in features]
         shown.add_row(str(row["segment_id"]), f"{row['size']:,}", f"{row['share']:.1%}", *cells)
@@ -92,16 +92,14 @@ def _segments(tables: Mapping[str, Sequence[Row]], settings: Settings) -> Table:
 def _described(tables: Mapping[str, Sequence[Row]], settings: Settings) -> Table:
     top = _most_frequent(tables["segment_profiles"])
     columns = list(settings.describe[:SHOWN_FEATURES])
-    shown = _table("Their most frequent values", ["id", *columns])
+    shown = _table(["id", *columns])
     for row in tables["segments"]:
         shown.add_row(str(row["segment_id"]), *(escape(top.get((row["segment_id"], name), "")) for name in columns))
     return shown
 
 
-def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
+def _table(columns: Sequence[str]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in columns:
         table.add_column(escape(name), justify="right")
     return table

@@ -118,7 +118,7 @@ class DaskEngine:
     def map(self, source: Source, function: Callable[..., R], arguments: tuple[Any, ...] = (), *, name: str) -> list[R]:
         """Apply a function to every partition, in order: see `Engine.map`."""
         runs = partition_runs(source.partitions, len(source.features), self._task_size(source))
-        with self._submissions(name) as submissions, _cluster_failures(name):
+        with threadpool_limits(limits=1), self._submissions(name) as submissions, _cluster_failures(name):
             shared = submissions.share("source", source)
             job = submissions.share("arguments", self._job(name, function, arguments))
             visits = [
@@ -183,7 +183,7 @@ class _Submissions:
 
     def submit(self, what: str, node: str, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         key = f"gmmdask-{what}-{self._name}-{node}"
-        future = self._client.submit(function, *arguments, key=key, pure=False)
+        future = self._client.submit(_single_threaded, function, *arguments, key=key, pure=False)
         self._futures.append(future)
         return future
 
@@ -241,6 +241,12 @@ class _DaskData:
         if span not in self._decoded:
             self._decoded[span] = self._submissions.submit("read", span.label, tasks.read_span, self._shared, span)
         return self._decoded[span]
+
+
+def _single_threaded(function: Callable[..., Any], *arguments: Any) -> Any:
+    # Never given back: a worker's limit belongs to all its threads, and one that ends must not lift it for the others.
+    threadpool_limits(limits=1)
+    return function(*arguments)
 
 
 def _identity(value: Any) -> Any:

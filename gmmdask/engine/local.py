@@ -22,6 +22,7 @@ from gmmdask.engine.port import R, S
 from gmmdask.engine.tasks import (
     DecodedSpan,
     Job,
+    failures_at,
     not_empty,
     read_span,
     summarize_decoded,
@@ -106,7 +107,8 @@ class _LocalData:
         job = Job(name=name, function=summarize, arguments=arguments)
         result: S | None = None
         if self._tree is not None:
-            with _in_order(self._summarize, job, _spans(self._tree), self._threads) as results:
+            tasks = _in_order(self._summarize, job, _spans(self._tree), self._threads)
+            with failures_at("Combining tasks", name), tasks as results:
                 result = _combined(self._tree, results)
         return not_empty(result, self._source, name)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,10 +15,10 @@ from gmmdask import _inputs
 from gmmdask.errors import InvalidInputError
 from gmmdask.estimator import GaussianMixture
 from gmmdask.mixture.em import FitState, WeightType
-from gmmdask.progress import Reporter
+from gmmdask.progress import shown_progress
 from gmmdask.training.grid import search_grid
 from gmmdask.training.plain import PlainFit
-from gmmdask.training.results import Criterion, GridResult, GridSpec
+from gmmdask.training.results import Criterion, GridResult, GridSpec, Progress
 from gmmdask.training.survey import survey_leaf
 
 if TYPE_CHECKING:
@@ -160,7 +162,7 @@ def select(
     model = GaussianMixture(reg_covar=reg_covar, weight_type=weight_type, random_state=random_state, client=client)
     source = model._source(data, sample_weight, reset=True)
     names = tuple(partition.name for partition in source.partitions)
-    with _inputs.engine_for(source, client).hold(source) as held, Reporter.for_terminal(verbose) as progress:
+    with _inputs.engine_for(source, client).hold(source) as held, _progress(verbose) as progress:
         survey = held.map_reduce(survey_leaf, (source.features, names, spec.seed), name="pass-0")
         result = search_grid(held, survey, spec, progress)
     best = result.best
@@ -176,9 +178,14 @@ def select(
     return Selection(result=result, best_model=model, criterion=spec.criterion)
 
 
+def _progress(verbose: bool | None) -> AbstractContextManager[Progress | None]:
+    shown = sys.stderr.isatty() if verbose is None else verbose
+    return shown_progress() if shown else nullcontext()
+
+
 def _counts(n_components: Iterable[int]) -> tuple[int, ...]:
     counts = tuple(dict.fromkeys(n_components))
-    if not all(isinstance(k, (int, np.integer)) and not isinstance(k, bool) for k in counts):
+    if any(isinstance(k, bool) or not hasattr(k, "__index__") for k in counts):
         raise InvalidInputError(f"n_components must be whole numbers; got {list(counts)}.")
     return tuple(int(k) for k in counts)
 

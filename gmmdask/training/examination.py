@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ from gmmdask.mixture.parameters import MixtureParameters
 from gmmdask.mixture.stack import Stack, compile_stack
 from gmmdask.mixture.statistics import SufficientStatistics
 from gmmdask.training.sample import Rows, Sample
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,23 +64,31 @@ class Examination:
 
     def reseeded(self, models: Sequence[MixtureParameters]) -> tuple[list[MixtureParameters], list[MixtureParameters]]:
         """Return the models without starved components, and the others with these replaced by halves of the heaviest."""
-        starved = self._starved(models)
-        kept = [m for m, s in zip(models, starved, strict=True) if not s.any()]
-        return kept, [_replaced(m, s) for m, s in zip(models, starved, strict=True) if s.any() and not s.all()]
+        return self._changed(models, _replaced)
 
-    def fits(self, models: Sequence[MixtureParameters]) -> list[SampleFit]:
-        """Return scores and verdicts, with components dropped that are starved still."""
-        starved = self._starved(models)
-        kept = [drop_components(m, s) if s.any() else m for m, s in zip(models, starved, strict=True) if not s.all()]
-        dropped = [_drop_reason(int(s.sum())) for s in starved if not s.all()]
-        if not kept:
+    def lightened(self, models: Sequence[MixtureParameters]) -> tuple[list[MixtureParameters], list[MixtureParameters]]:
+        """Return the models without starved components, and the others without their lightest component."""
+        return self._changed(
+            models, lambda model, _: drop_components(model, np.arange(model.n_components) == np.argmin(model.weights))
+        )
+
+    def fits(self, models: Sequence[MixtureParameters], n_components: int) -> list[SampleFit]:
+        """Return scores and verdicts; models may have lost some of the components asked for."""
+        if not models:
             return []
-        stack = compile_stack(kept, self.sample.reference)
+        stack = compile_stack(models, self.sample.reference)
         statistics, scores = self.rows.evaluate(stack), self.sample.held_out_scores(stack)
-        return [self._fit(stack, statistics, c, float(scores[c]), dropped[c]) for c in range(len(kept))]
+        return [self._fit(stack, statistics, c, float(scores[c]), n_components) for c in range(len(models))]
 
-    def _starved(self, models: Sequence[MixtureParameters]) -> list[NDArray[np.bool_]]:
-        """Return which components hold fewer than 30 rows of the data, or d + 2 of the sample."""
+    def _changed(
+        self, models: Sequence[MixtureParameters], change: Callable[[MixtureParameters, Mask], MixtureParameters]
+    ) -> tuple[list[MixtureParameters], list[MixtureParameters]]:
+        starved = self._starved(models)
+        kept = [model for model, mask in zip(models, starved, strict=True) if not mask.any()]
+        return kept, [change(model, mask) for model, mask in zip(models, starved, strict=True) if mask.any()]
+
+    def _starved(self, models: Sequence[MixtureParameters]) -> list[Mask]:
+        """Return which components hold fewer than 30 rows of the data, or d + 2 of the sample; the last never does."""
         if not models:
             return []
         stack = compile_stack(models, self.sample.reference)
@@ -86,14 +96,15 @@ class Examination:
         rows_per_mass = self.rows.n_rows / statistics.mass
         fewest = max(len(self.rows.values) + 2.0, FEWEST_ROWS * self.rows.n_rows / self.sample.population)
         counts = [stack.moments(statistics, c).counts for c in range(len(models))]
-        return [np.asarray(count * rows_per_mass < fewest) for count in counts]
+        return [np.asarray((count * rows_per_mass < fewest) & (len(count) > 1)) for count in counts]
 
     def _fit(
-        self, stack: Stack, statistics: SufficientStatistics, position: int, score: float, dropped: str
+        self, stack: Stack, statistics: SufficientStatistics, position: int, score: float, n_components: int
     ) -> SampleFit:
         parameters, moments = stack.candidates[position], stack.moments(statistics, position)
         steps = [maximize(moments, parameters.structure, reg) for reg in (self.reg_covar, self.reg_covar / 1e3)]
         objection = self._objection(parameters, *steps)
+        dropped = _drop_reason(n_components - parameters.n_components)
         return SampleFit(
             parameters=parameters,
             n_rows=self.rows.n_rows,
@@ -124,7 +135,9 @@ def _drop_reason(n: int) -> str:
     return f"{n} starved component{'s' if n > 1 else ''} dropped" if n else ""
 
 
-def _replaced(parameters: MixtureParameters, starved: NDArray[np.bool_]) -> MixtureParameters:
+def _replaced(parameters: MixtureParameters, starved: Mask) -> MixtureParameters:
+    if starved.all():
+        return parameters
     kept = drop_components(parameters, starved)
     while kept.n_components < parameters.n_components:
         kept = split_component(kept, int(np.argmax(kept.weights)))

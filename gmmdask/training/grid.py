@@ -58,6 +58,11 @@ def search_grid(data: HeldData, survey: Survey, spec: GridSpec, progress: Progre
     population = effective_rows(survey.moments.mass, survey.moments.squared_mass, spec.weight_type)
     sample = Sample.of(survey, population)
     fits = search(sample, spec, announce)
+    if not fits:
+        raise NoSoundCandidateError(
+            f"Every start of every candidate collapsed onto too few of the {survey.moments.n_rows} rows. Lower"
+            f" n_components, raise reg_covar={spec.reg_covar:g}, or look for constant and duplicated columns."
+        )
     leaving = race(fits, sample, spec.criterion)
     polish = Polish(
         evaluate=lambda stack, label: _evaluate(data, survey, stack, label),

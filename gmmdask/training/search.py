@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -63,13 +63,11 @@ def _each(
     searches: Sequence[ColumnSearch], step: Callable[[ColumnSearch], V], progress: Progress, stage: str
 ) -> list[V]:
     """Run a step for every component count, the longest first, on as many threads as there are processors."""
-    done: list[V | None] = [None] * len(searches)
     with threadpool_limits(limits=1), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        futures = {i: pool.submit(step, searches[i]) for i in reversed(range(len(searches)))}
-        for count, (i, future) in enumerate(futures.items(), 1):
-            done[i] = future.result()
-            progress(stage, count, len(searches), "")
-    return [result for result in done if result is not None]
+        futures = [pool.submit(step, column) for column in reversed(searches)]
+        for done, _ in enumerate(as_completed(futures), 1):
+            progress(stage, done, len(futures), "")
+        return [future.result() for future in reversed(futures)]
 
 
 def _merged(parts: Iterable[Mapping[K, V]]) -> dict[K, V]:
@@ -179,11 +177,14 @@ class ColumnSearch:
         rows = self.sample.rows_for(self.n_parameters)
         models = self._run(rows, starts, LONG_ITERATIONS, LONG_TOLERANCE)
         examination = Examination(sample=self.sample, rows=rows, reg_covar=self.spec.reg_covar)
-        for _ in range(RESEEDS):
-            kept, reseeded = examination.reseeded(models)
-            models = kept + self._run(rows, reseeded, LONG_ITERATIONS, LONG_TOLERANCE)
+        for attempt in range(RESEEDS + self.n_components - 1):
+            change = examination.reseeded if attempt < RESEEDS else examination.lightened
+            kept, changed = change(models)
+            if not changed:
+                break
+            models = kept + self._run(rows, changed, LONG_ITERATIONS, LONG_TOLERANCE)
         fits: dict[Cell, SampleFit] = {}
-        for fit in examination.fits(models):
+        for fit in examination.fits(models, self.n_components):
             cell = (fit.parameters.structure.name, self.n_components)
             fits[cell] = max(filter(None, (fits.get(cell), fit)), key=_merit)
         return fits

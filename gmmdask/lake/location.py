@@ -19,6 +19,7 @@ from gmmdask.errors import GmmdaskError, StorageError, UnreadablePartitionError
 
 SUFFIXES = (".parquet", ".parq", ".pq")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@]*@|\?.*$")
+_SECRET_NAMES = re.compile("key|secret|token|pass|sas|credential|connection_string", re.IGNORECASE)
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 
 
@@ -128,8 +129,7 @@ class Location:
 
     def _without_credentials(self, error: Exception) -> str:
         text = str(error).replace(self.uri, self.shown)
-        secrets = (value for value in self.storage_options.values() if isinstance(value, str) and len(value) > 3)
-        for secret in secrets:
+        for secret in _secrets(self.storage_options):
             text = text.replace(secret, "***")
         return text
 
@@ -165,6 +165,14 @@ def unreadable(partition: str) -> Iterator[None]:
             f"partition {partition!r} cannot be read ({type(error).__name__}: {error}); "
             "restore or remove the file, then open the lake again"
         ) from error
+
+
+def _secrets(options: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _secrets(value)
+        elif isinstance(value, str) and value and _SECRET_NAMES.search(name):
+            yield value
 
 
 def _require_unchanged(filesystem: Any, full: str, path: str, fingerprint: str) -> None:

@@ -93,6 +93,7 @@ def test_weights_in_other_chunks_are_brought_into_line() -> None:
     assert read_weights(source_of(array, weights=da.arange(6, chunks=4))) == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask's own reader, with pandas 3.1
 def test_files_and_chains_of_steps_read_on_demand(tmp_path: Path) -> None:
     for number, rows in enumerate([slice(0, 4), slice(4, 6)]):
         FRAME[["a", "w"]].iloc[rows].to_parquet(tmp_path / f"part-{number}.parquet", index=False)

@@ -58,7 +58,7 @@ def test_a_failure_on_the_way_leaves_nothing_behind(tmp_path: Path, monkeypatch:
     def fail(*arguments: object, **options: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(demonstration, "_write_days", fail)
+    monkeypatch.setattr(demonstration, "read_flights", fail)
     with pytest.raises(OSError, match="disk full"):
         demonstration.write_demonstration(tmp_path / "flights")
     assert not list(tmp_path.iterdir())

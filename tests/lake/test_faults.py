@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -215,7 +216,17 @@ def test_credentials_are_never_shown(write_lake: WriteLake) -> None:
     assert location.shown == "s3://bucket/lake"
 
 
-def test_errors_of_storage_hide_credentials_too() -> None:
+def test_errors_of_storage_hide_credentials_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise PermissionError(f"these do not work at http://there: {options}")
+
+    options = {"key": "KEY", "client_kwargs": {"aws_session_token": "TOKEN", "endpoint_url": "http://there"}}
+    monkeypatch.setattr(fsspec.core, "url_to_fs", refuse)
+    with pytest.raises(StorageError, match=r"http://there.*check the environment") as told:
+        open_lake("s3://bucket", storage_options=options)
+    monkeypatch.undo()
+    assert "'KEY'" not in str(told.value)
+    assert "TOKEN" not in str(told.value)
     with pytest.raises(StorageError) as caught:
         open_lake("warp://KEY:SECRET@bucket/lake", storage_options={"secret": "SECRET"})
     assert "SECRET" not in str(caught.value)

@@ -120,7 +120,7 @@ def test_an_error_between_statements_leaves_the_tables_untouched(tmp_path):
 
 
 def test_a_full_disk_is_told_and_leaves_the_old_state(tmp_path):
-    staging, warehouse = _nights(tmp_path, rows=20_000)
+    staging, warehouse = _nights(tmp_path, rows=4_000)
     before = contents(warehouse)
     assert _suffer(tmp_path, [("disk full", Path(warehouse.path))]) == [3]
     assert "nothing was written" in Path(warehouse.path).with_suffix(".message").read_text()

@@ -306,6 +306,27 @@ def test_an_outlier_moves_its_block_alone_to_the_factor_form() -> None:
     check_sums(fused, candidates[3:], rows, 1e-12)
 
 
+@pytest.mark.parametrize("accumulate", [accumulate_stacked, accumulate_fused])
+def test_tight_components_far_from_the_centre_keep_their_likelihood(accumulate: Any) -> None:
+    """To 1e-9 nats a row, where the expanded form errs by hundredths and more."""
+    rng = np.random.default_rng(12)
+    d, n = 3, 700
+    candidate = make_candidate(rng, "full", d, 2, np.full(d, 1e3))
+    candidate.covariances[...] *= 1e-9
+    candidate.means[1] = candidate.means[0] + 1e-4
+    values = np.ascontiguousarray(candidate.means[0][:, None] + 3e-5 * rng.normal(size=(d, n)))
+    rows = Rows(values, None, np.zeros(d), np.ones(d))
+    stack = stack_of([candidate], rows.centre, rows.scale)
+    sums, expanded = empty_sums(stack), empty_sums(stack)
+    accumulate(rows, stack, sums)
+    accumulate(rows, stack._replace(bounds=np.zeros(1)), expanded)
+    expected = float(oracle_sums([candidate], rows)[0][0])
+    assert abs(expanded.log_likelihood[0] - expected) > 1e-2 * np.sqrt(n), (
+        "without the bound the test would prove nothing"
+    )
+    assert abs(sums.log_likelihood[0] - expected) < 1e-9 * n
+
+
 def test_a_missing_value_spoils_its_own_row_only() -> None:
     """NaN for that row; an outlier in the same block is still seen and every other row is as exact as without it."""
     rng = np.random.default_rng(11)

@@ -166,6 +166,6 @@ SOURCES: dict[str, MemorySource] = {
     "three dates": MemorySource.of([[5, 1]] * 11, ["2013-01-01"] * 3 + ["2013-01-02"] * 7 + ["2013-01-03"]),
     "empty partitions": MemorySource.of([[], [2], [], [], [3, 3, 3], []], ["a", "a", "b", "c", "c", "d"]),
     "unknown lengths": MemorySource.of([[4, 4, 4], [], [1], [2, 2]], ["a", "a", "b", "b"], known=False),
-    "many small": MemorySource.of([[1 + position % 3] * (position % 4) for position in range(37)]),
+    "many small": MemorySource.of([[1 + position % 3] * (position % 4) for position in range(23)]),
 }
 """Small sources, one for every kind of data that an engine must get right."""

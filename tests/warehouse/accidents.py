@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from gmmdask.errors import WarehouseError
@@ -44,10 +45,9 @@ def publish_and_die(warehouse: str, release: Release, point: str) -> int:
     return 1
 
 
-def publish_on_a_full_disk(warehouse: str, release: Release) -> int:
-    """Publish where no file can grow any more; 3 if that is told as an error of ours."""
+def publish_on_a_full_disk(warehouse: str, release: Release, limit: int) -> int:
+    """Publish where no file can grow beyond a limit in bytes; 3 if that is told as an error of ours."""
     path = Path(warehouse)
-    limit = path.stat().st_size + 4096
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     try:
         DuckDBFile(path=warehouse, now=lambda: NOON).publish(release)
@@ -58,17 +58,18 @@ def publish_on_a_full_disk(warehouse: str, release: Release) -> int:
 
 
 def main() -> None:
-    """Read {"root", "run", "accidents": [[point, warehouse]]} from stdin and write the exit codes to stdout."""
+    """Read {"root", "run", "accidents": [[point or limit, warehouse]]} from stdin and write the exit codes to stdout."""
     task = json.load(sys.stdin)
     attempt = open_staging(task["root"]).complete(task["run"])
     assert attempt is not None
     release = attempt.load()
     codes = []
     for point, warehouse in task["accidents"]:
-        if point == "disk full":
-            codes.append(in_a_fork(lambda: publish_on_a_full_disk(warehouse, attempt.load())))  # noqa: B023
+        if isinstance(point, int):
+            act = partial(publish_on_a_full_disk, warehouse, release, point)
         else:
-            codes.append(in_a_fork(lambda: publish_and_die(warehouse, release, point)))  # noqa: B023
+            act = partial(publish_and_die, warehouse, release, point)
+        codes.append(in_a_fork(act))
     json.dump(codes, sys.stdout)
 
 

@@ -40,7 +40,7 @@ def _nights(folder: Path, rows: int = 3) -> tuple[Staging, DuckDBFile]:
     return staging, warehouse
 
 
-def _suffer(root: Path, accidents: Sequence[tuple[str, Path]]) -> list[int]:
+def _suffer(root: Path, accidents: Sequence[tuple[str | int, Path]]) -> list[int]:
     task = {"root": str(root), "run": "run-2", "accidents": [(point, str(path)) for point, path in accidents]}
     command = [sys.executable, "-m", "tests.warehouse.accidents"]
     done = subprocess.run(
@@ -122,10 +122,20 @@ def test_an_error_between_statements_leaves_the_tables_untouched(tmp_path):
 def test_a_full_disk_is_told_and_leaves_the_old_state(tmp_path):
     staging, warehouse = _nights(tmp_path, rows=4_000)
     before = contents(warehouse)
-    assert _suffer(tmp_path, [("disk full", Path(warehouse.path))]) == [3]
+    assert _suffer(tmp_path, [(65_536, Path(warehouse.path))]) == [3]
     assert "nothing was written" in Path(warehouse.path).with_suffix(".message").read_text()
     assert contents(warehouse) == before
     assert warehouse.publish(staging.complete("run-2").load())
+
+
+def test_a_disk_that_fills_up_after_the_commit_loses_nothing(tmp_path):
+    """The run fits into DuckDB's journal but the file cannot grow when the journal is folded into it."""
+    staging, warehouse = _nights(tmp_path)
+    after = _undisturbed(tmp_path, staging, warehouse)
+    path = Path(warehouse.path)
+    assert _suffer(tmp_path, [(path.stat().st_size, path)]) == [0]
+    assert contents(warehouse) == after
+    assert not warehouse.publish(staging.complete("run-2").load())
 
 
 READER = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import reduce
 
 import numpy as np
@@ -25,7 +26,7 @@ def parts_of(world: World, stack: Stack, cuts: list[int]) -> list[SufficientStat
     edges = [0, *sorted(min(c, world.values.shape[1]) for c in cuts), world.values.shape[1]]
     return [
         summarize(np.ascontiguousarray(world.values[:, a:b]), world.weights[a:b], stack, Coverage.of_leaf(0, i))
-        for i, (a, b) in enumerate(zip(edges, edges[1:], strict=False))
+        for i, (a, b) in enumerate(itertools.pairwise(edges))
     ]
 
 

@@ -86,11 +86,13 @@ class DaskCollectionSource:
     dtype: np.dtype[Any]
     blocks: tuple[Block, ...]
     weight_column: str | None = None
-    # Keeps results on the cluster alive for as long as this source is; a copy on a worker does not need it.
-    _origin: Any = field(default=None)
+    # The collections keep results on the cluster alive, and the client reaches them from any thread of this process. A
+    # copy on a worker needs neither.
+    _origin: tuple[Any, ...] = field(default=())
+    _client: Any = field(default=None)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_origin": None}
+        return {**self.__dict__, "_origin": (), "_client": None}
 
     def __repr__(self) -> str:
         return f"DaskCollectionSource({len(self.blocks)} partitions, features={list(self.features)})"
@@ -144,7 +146,7 @@ class DaskCollectionSource:
     def _compute(self, partition: int) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
         block = self.blocks[partition]
         with _naming(partition):
-            given = {key: DataNode(key, value) for key, value in gather(block.external).items()}
+            given = {key: DataNode(key, value) for key, value in gather(block.external, self._client).items()}
             keys: list[Any] = [block.values] if block.weights is None else [block.values, block.weights]
             computed, *rest = get_sync({**block.graph, **given}, keys)
             values = self._values(computed, partition)
@@ -209,7 +211,7 @@ def source_of(collection: Any, *, features: Sequence[str] | None = None, weights
     raise InvalidInputError(f"{type(collection).__name__} is neither a Dask array nor a Dask DataFrame")
 
 
-def gather(keys: Sequence[Hashable]) -> dict[Hashable, Any]:
+def gather(keys: Sequence[Hashable], client: Any = None) -> dict[Hashable, Any]:
     """Return results that a cluster keeps, from a worker's task or from the client's process.
 
     Raises
@@ -220,15 +222,29 @@ def gather(keys: Sequence[Hashable]) -> dict[Hashable, Any]:
     if not keys:
         return {}
     if _is_on_worker():
-        with distributed.worker_client() as client:
-            return _gather(client, keys)
-    try:
-        client = distributed.get_client()
-    except ValueError as error:
+        with distributed.worker_client() as own:
+            return _gather(own, keys)
+    client = client or _current_client()
+    if client is None:
         raise ClusterError(
             "the collection holds results on a Dask cluster and this process has no client; create the Client first"
-        ) from error
+        )
     return _gather(client, keys)
+
+
+def _current_client() -> Any:
+    try:
+        return distributed.get_client()
+    except ValueError:
+        return None
+
+
+def _client_of(blocks: Sequence[Block], origin: Sequence[Any]) -> Any:
+    if not any(block.external for block in blocks):
+        return None
+    known = [collection for collection in origin if collection is not None]
+    futures = distributed.futures_of(known)  # type: ignore[no-untyped-call]
+    return futures[0].client if futures else _current_client()
 
 
 def _gather(client: Any, keys: Sequence[Any]) -> dict[Hashable, Any]:
@@ -261,11 +277,13 @@ def _source_of_array(array: Any, features: Sequence[str] | None, weights: Any) -
     whole = array.rechunk({1: -1}) if array.numblocks[1] > 1 else array
     rows = _known_rows(whole)
     beside = None if weights is None else _weights_beside(weights, whole.numblocks[0], rows)
+    blocks = _blocks(whole, beside, rows)
     return DaskCollectionSource(
         features=names,
         dtype=np.dtype(np.float32 if array.dtype in (np.float16, np.float32) else np.float64),
-        blocks=_blocks(whole, beside, rows),
+        blocks=blocks,
         _origin=(whole, beside),
+        _client=_client_of(blocks, (whole, beside)),
     )
 
 
@@ -276,12 +294,14 @@ def _source_of_frame(frame: Any, features: Sequence[str] | None, weights: Any) -
     rows: list[int | None] = [None] * chosen.npartitions
     beside = None if weights is None or column is not None else _weights_beside(weights, chosen.npartitions, rows)
     single = all(str(frame.dtypes[name]) in ("float16", "float32") for name in names)
+    blocks = _blocks(chosen.optimize(), beside, rows)
     return DaskCollectionSource(
         features=names,
         dtype=np.dtype(np.float32 if single else np.float64),
-        blocks=_blocks(chosen.optimize(), beside, rows),
+        blocks=blocks,
         weight_column=column,
         _origin=(frame, beside),
+        _client=_client_of(blocks, (frame, beside)),
     )
 
 

@@ -1,13 +1,14 @@
-"""Lakes written for one test."""
+"""Lakes written for one test, and one small cluster for all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from distributed import Client, LocalCluster
 
 Tables = Mapping[str, pa.Table]
 WriteLake = Callable[..., str]
@@ -27,3 +28,12 @@ def write_lake(tmp_path: Path) -> WriteLake:
         return write_files(tmp_path / "lake", tables, group_rows)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[Client]:
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster, set_as_default=False) as connected,
+    ):
+        yield connected

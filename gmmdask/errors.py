@@ -6,9 +6,15 @@ A message says what happened, where (partition, column, iteration, component), t
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class GmmdaskError(Exception):
     """Base of all errors raised by gmmdask."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by class and arguments, so that an error keeps its class on the way back from a worker."""
+        return type(self), self.args, self.__dict__ or None
 
 
 class InvalidInputError(GmmdaskError, ValueError):

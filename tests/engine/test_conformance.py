@@ -8,25 +8,11 @@ import pytest
 from distributed import Client
 
 from gmmdask.engine import Engine, LocalEngine
-from gmmdask.engine.conformance import CHECKS, check_a_lack_of_memory_names_the_partition, check_engine
+from gmmdask.engine.conformance import CHECKS, check_engine
 from gmmdask.engine.dask import DaskEngine
 from gmmdask.engine.witness import SOURCES, Witness, expected, witness
-from gmmdask.errors import GmmdaskError
 
-lost_class = pytest.mark.xfail(
-    "__reduce__" not in vars(GmmdaskError),
-    reason="tblib, which Dask pickles errors with, cannot build a class with two built-in bases by its __new__",
-)
 each_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-each_check_on_dask = pytest.mark.parametrize(
-    "check",
-    [
-        pytest.param(
-            check, marks=lost_class if check is check_a_lack_of_memory_names_the_partition else (), id=check.__name__
-        )
-        for check in CHECKS
-    ],
-)
 each_cluster = pytest.mark.parametrize(
     ("workers", "threads", "rows_per_task"),
     [(1, 1, 5), (1, 2, None), (2, 1, 1), (2, 2, 3), (4, 1, 2), (4, 2, 7)],
@@ -40,7 +26,7 @@ def test_local_engines_conform(check: Callable[[Engine], None], threads: int, ro
     check(LocalEngine(threads, rows_per_task=rows_per_task))
 
 
-@each_check_on_dask
+@each_check
 @each_cluster
 def test_dask_conforms(
     check: Callable[[Engine], None],
@@ -55,7 +41,7 @@ def test_dask_conforms(
     nothing_left(client)
 
 
-@each_check_on_dask
+@each_check
 def test_dask_conforms_between_processes(
     check: Callable[[Engine], None], processes: Client, nothing_left: Callable[[Client], None]
 ) -> None:

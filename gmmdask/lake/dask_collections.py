@@ -7,63 +7,35 @@ partition is read. On a worker that happens through `worker_client`, which gives
 that are still being computed, or are computed again after a lost worker, find a thread to run on.
 
 What every partition needs (a shuffle, a sort) is computed again for each of them: persist such a collection first.
-This module and `gmmdask.engine.dask` are the only ones that import Dask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
-from uuid import uuid4
 
 import dask.array as da
-import distributed
 import numpy as np
-from dask._task_spec import DataNode, Task, TaskRef, convert_legacy_graph
+from dask._task_spec import DataNode
 from dask.base import is_dask_collection as is_collection
-from dask.base import optimize
-from dask.core import flatten
 from dask.local import get_sync
 from numpy.typing import NDArray
 
 from gmmdask.errors import (
-    ClusterError,
     GmmdaskError,
     InvalidInputError,
     SchemaError,
     UnknownNameError,
     UnreadablePartitionError,
 )
+from gmmdask.lake.dask_graphs import Block, blocks_of, client_of, gather, known_rows, weights_beside
 from gmmdask.lake.fingerprint import digest
 from gmmdask.lake.finite import require_weights
 from gmmdask.lake.schema import nearest
 from gmmdask.source import Leaf, Partition, leaf_spans
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Block:
-    """How to make one partition: a graph, the keys of its values and weights, and what only a cluster has.
-
-    Parameters
-    ----------
-    graph : mapping
-        The tasks that the partition needs.
-    values, weights : hashable
-        Keys of the results.
-    external : tuple of hashable
-        Keys of results that are not in the graph but kept by a cluster.
-    rows : int, optional
-        Number of rows, if the collection knows.
-    """
-
-    graph: Mapping[Hashable, Any]
-    values: Hashable
-    weights: Hashable | None
-    external: tuple[Hashable, ...]
-    rows: int | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -211,61 +183,6 @@ def source_of(collection: Any, *, features: Sequence[str] | None = None, weights
     raise InvalidInputError(f"{type(collection).__name__} is neither a Dask array nor a Dask DataFrame")
 
 
-def gather(keys: Sequence[Hashable], client: Any = None) -> dict[Hashable, Any]:
-    """Return results that a cluster keeps, from a worker's task or from the client's process.
-
-    Raises
-    ------
-    ClusterError
-        There is no connection to a cluster.
-    """
-    if not keys:
-        return {}
-    if _is_on_worker():
-        with distributed.worker_client() as own:
-            return _gather(own, keys)
-    client = client or _current_client()
-    if client is None:
-        raise ClusterError(
-            "the collection holds results on a Dask cluster and this process has no client; create the Client first"
-        )
-    return _gather(client, keys)
-
-
-def _current_client() -> Any:
-    try:
-        return distributed.get_client()
-    except ValueError:
-        return None
-
-
-def _client_of(blocks: Sequence[Block], origin: Sequence[Any]) -> Any:
-    if not any(block.external for block in blocks):
-        return None
-    known = [collection for collection in origin if collection is not None]
-    futures = distributed.futures_of(known)  # type: ignore[no-untyped-call]
-    return futures[0].client if futures else _current_client()
-
-
-def _gather(client: Any, keys: Sequence[Any]) -> dict[Hashable, Any]:
-    # A task that depends on the keys is the one public way to results whose futures live in another process.
-    name = f"hand-over-{uuid4().hex}"
-    results = client.get({name: Task(name, _hand_over, *(TaskRef(key) for key in keys))}, name)
-    return dict(zip(keys, results, strict=True))
-
-
-def _hand_over(*results: Any) -> tuple[Any, ...]:
-    return results
-
-
-def _is_on_worker() -> bool:
-    try:
-        distributed.get_worker()
-    except ValueError:
-        return False
-    return True
-
-
 def _source_of_array(array: Any, features: Sequence[str] | None, weights: Any) -> DaskCollectionSource:
     if array.ndim != 2 or np.isnan(array.shape[1]):
         raise InvalidInputError(f"the array has shape {array.shape}; give (rows, a known number of features)")
@@ -275,15 +192,15 @@ def _source_of_array(array: Any, features: Sequence[str] | None, weights: Any) -
     if len(names) != array.shape[1] or len(set(names)) != len(names):
         raise InvalidInputError(f"{array.shape[1]} columns need as many different names, not {list(names)}")
     whole = array.rechunk({1: -1}) if array.numblocks[1] > 1 else array
-    rows = _known_rows(whole)
-    beside = None if weights is None else _weights_beside(weights, whole.numblocks[0], rows)
-    blocks = _blocks(whole, beside, rows)
+    rows = known_rows(whole)
+    beside = None if weights is None else weights_beside(weights, whole.numblocks[0], rows)
+    blocks = blocks_of(whole, beside, rows)
     return DaskCollectionSource(
         features=names,
         dtype=np.dtype(np.float32 if array.dtype in (np.float16, np.float32) else np.float64),
         blocks=blocks,
         _origin=(whole, beside),
-        _client=_client_of(blocks, (whole, beside)),
+        _client=client_of(blocks, (whole, beside)),
     )
 
 
@@ -292,16 +209,16 @@ def _source_of_frame(frame: Any, features: Sequence[str] | None, weights: Any) -
     names = _choose_columns(frame, features, column)
     chosen = frame[[*names, *([] if column is None else [column])]]
     rows: list[int | None] = [None] * chosen.npartitions
-    beside = None if weights is None or column is not None else _weights_beside(weights, chosen.npartitions, rows)
+    beside = None if weights is None or column is not None else weights_beside(weights, chosen.npartitions, rows)
     single = all(str(frame.dtypes[name]) in ("float16", "float32") for name in names)
-    blocks = _blocks(chosen.optimize(), beside, rows)
+    blocks = blocks_of(chosen.optimize(), beside, rows)
     return DaskCollectionSource(
         features=names,
         dtype=np.dtype(np.float32 if single else np.float64),
         blocks=blocks,
         weight_column=column,
         _origin=(frame, beside),
-        _client=_client_of(blocks, (frame, beside)),
+        _client=client_of(blocks, (frame, beside)),
     )
 
 
@@ -321,59 +238,6 @@ def _choose_columns(frame: Any, features: Sequence[str] | None, weight: str | No
     return names
 
 
-def _weights_beside(weights: Any, partitions: int, rows: Sequence[int | None]) -> Any:
-    known = None not in rows
-    if _is_series(weights):
-        weights = weights.to_dask_array()
-    if not isinstance(weights, da.Array):
-        if not known:
-            raise InvalidInputError(
-                "a plain array of weights needs known partition sizes; name a column, or give a Dask one"
-            )
-        plain = np.asarray(weights, dtype=np.float64)
-        if plain.shape != (sum(row or 0 for row in rows),):
-            raise InvalidInputError(f"weights of shape {plain.shape} do not fit {sum(row or 0 for row in rows)} rows")
-        weights = da.from_array(plain, chunks=(tuple(rows),))  # type: ignore[no-untyped-call]
-    if weights.ndim != 1 or (known and weights.shape[0] != sum(row or 0 for row in rows) and weights.shape[0] >= 0):
-        raise InvalidInputError(f"weights of shape {weights.shape} do not fit the rows of the collection")
-    if known and None not in _known_rows(weights):
-        return weights.rechunk((tuple(rows),))
-    if weights.numblocks[0] != partitions:
-        raise InvalidInputError(f"weights in {weights.numblocks[0]} partitions do not fit {partitions}")
-    return weights
-
-
-def _blocks(collection: Any, beside: Any, rows: Sequence[int | None]) -> tuple[Block, ...]:
-    collections = [collection] if beside is None else [collection, beside]
-    graph: dict[Hashable, Any] = {}
-    for part in optimize(*collections):  # type: ignore[no-untyped-call]
-        graph.update(part.__dask_graph__())
-    tasks = convert_legacy_graph(
-        {key: task for key, task in graph.items() if not isinstance(task, distributed.Future)}, all_keys=set(graph)
-    )
-    values = list(flatten([collection.__dask_keys__()]))  # type: ignore[no-untyped-call]
-    weights = [None] * len(values) if beside is None else list(flatten([beside.__dask_keys__()]))  # type: ignore[no-untyped-call]
-    return tuple(_block(tasks, *keys) for keys in zip(values, weights, rows, strict=True))
-
-
-def _block(tasks: Mapping[Hashable, Any], values: Hashable, weights: Hashable | None, rows: int | None) -> Block:
-    graph: dict[Hashable, Any] = {}
-    external: set[Hashable] = set()
-    wanted = [values] if weights is None else [values, weights]
-    while wanted:
-        key = wanted.pop()
-        if key not in tasks:
-            external.add(key)
-        elif key not in graph:
-            graph[key] = tasks[key]
-            wanted.extend(tasks[key].dependencies)
-    return Block(graph=graph, values=values, weights=weights, external=tuple(sorted(external, key=str)), rows=rows)
-
-
-def _known_rows(array: Any) -> list[int | None]:
-    return [None if np.isnan(rows) else int(rows) for rows in array.chunks[0]]
-
-
 def _column(values: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     if hasattr(values, "to_numpy"):
         column: NDArray[Any] = values.to_numpy(dtype=dtype, na_value=np.nan)
@@ -390,10 +254,6 @@ def _is_frame(data: object) -> bool:
     # Asked by its attributes: importing dask.dataframe brings pandas, which an array does not need. Asked of the type,
     # because a delayed object claims to have every attribute.
     return is_collection(data) and hasattr(type(data), "columns") and hasattr(data, "dtypes")
-
-
-def _is_series(data: object) -> bool:
-    return is_collection(data) and hasattr(type(data), "to_dask_array")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import dask.array as da
 import distributed
 import numpy as np
 from dask._task_spec import Task, TaskRef, convert_legacy_graph
+from dask.base import is_dask_collection as is_collection
 from dask.base import optimize
 from dask.core import flatten
 

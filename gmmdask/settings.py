@@ -137,13 +137,7 @@ class Cluster(Section):
 class Settings(BaseSettings):
     """Everything about a segmentation; see `load_settings`."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid",
-        frozen=True,
-        env_prefix="GMMDASK_",
-        env_nested_delimiter="__",
-        nested_model_default_partial_update=True,
-    )
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="GMMDASK_", env_nested_delimiter="__")
 
     features: Annotated[tuple[Name, ...], Field(min_length=1)]
     describe: tuple[Name, ...] = ()
@@ -274,9 +268,9 @@ def _nearest(key: str) -> str:
     known = list(_known(Settings))
     last = key.rpartition(".")[2]
     same = [name for name in known if name.rpartition(".")[2] == last]
-    close = get_close_matches(key, known, n=1) or same or get_close_matches(last, known, n=1)
-    if close:
-        return f"; did you mean {close[0]}?"
+    nearest = same or get_close_matches(key, known, n=1) or get_close_matches(last, known, n=1)
+    if nearest:
+        return f"; did you mean {nearest[0]}?"
     return f"; known are {', '.join(Settings.model_fields)}"
 
 

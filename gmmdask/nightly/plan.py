@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
 from typing import Literal
 
-from gmmdask.errors import InvalidInputError
+from gmmdask.errors import InvalidInputError, WarehouseBusyError, WarehouseError
 from gmmdask.lake import Lake, open_lake
 from gmmdask.settings import Settings
 from gmmdask.warehouse import Limits, Staging, Warehouse, open_staging, open_warehouse
@@ -96,14 +97,16 @@ def plan_night(settings: Settings, dt: date | None = None, *, now: Callable[[], 
     lake = open_night_lake(settings)
     night = date.fromisoformat(lake.dates[-1]) if dt is None else dt
     is_new = night.isoformat() in lake.dates
-    warehouse = warehouse_of(settings)
-    champion, kind = _champion(warehouse, settings.segmentation.name, night)
     known = between(lake, date.min, night) if is_new else lake
-    key = run_key(settings, known, night, champion)
+    warehouse = warehouse_of(settings)
+    with _readable():
+        champion, kind = _champion(warehouse, settings.segmentation.name, night)
+        key = run_key(settings, known, night, champion)
+        state = _state(settings, warehouse, key)
     return NightPlan(
         run_key=key,
         dt=night,
-        state=_state(settings, warehouse, key) if is_new else "nothing new",
+        state=state if is_new else "nothing new",
         action="keep" if champion else "first",
         kind=kind,
         champion_id=champion,
@@ -163,6 +166,15 @@ def warehouse_of(settings: Settings) -> Warehouse:
 def staging_of(settings: Settings) -> Staging:
     """Return where runs of the settings wait to be published."""
     return open_staging(str(settings.warehouse.staging), settings.warehouse.storage_options)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Tell a warehouse that cannot even be read from one that only waits for a staged run."""
+    try:
+        yield
+    except WarehouseBusyError as error:
+        raise WarehouseError(f"the night cannot be planned: {error}") from error
 
 
 def _champion(warehouse: Warehouse, segmentation: str, dt: date) -> tuple[str | None, Literal["night", "repeat"]]:

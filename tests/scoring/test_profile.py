@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -64,10 +65,7 @@ def test_sums_of_leaves_cut_anywhere_add_up(seed, n, cuts):
     """Counts and extremes equal, sums to rounding."""
     values, colour = made_up_rows(MODEL, n, seed, holes=0.05), colours(n, seed)
     at = sorted({0, n, *(min(cut, n) for cut in cuts)})
-    parts = [
-        sums_of(np.ascontiguousarray(values[:, start:stop]), colour[start:stop])
-        for start, stop in zip(at, at[1:], strict=False)
-    ]
+    parts = [sums_of(np.ascontiguousarray(values[:, start:stop]), colour[start:stop]) for start, stop in pairwise(at)]
     assert_sums_equal(combine_sums(parts, SegmentSums.empty(MODEL, ["colour"])), sums_of(values, colour))
 
 

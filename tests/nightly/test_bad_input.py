@@ -1,0 +1,193 @@
+"""Bad input ends in one clear error, and nothing is written: no table, no model, nothing staged."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from gmmdask.errors import (
+    ClusterError,
+    EmptyDataError,
+    GmmdaskError,
+    InvalidInputError,
+    NoSoundCandidateError,
+    SchemaError,
+    StorageError,
+    UnknownNameError,
+    UnreadablePartitionError,
+)
+from gmmdask.nightly import run_night
+from gmmdask.settings import load_settings
+from tests.nightly.lakes import ROWS, birds, day, files_below, replaced, write_day, write_settings, write_world
+
+Accident = Callable[[Path], object]
+
+
+def drop_column_everywhere(root: Path) -> None:
+    for number in range(3):
+        write_day(root, number, birds(number).drop_columns(["speed"]))
+
+
+def duplicate_an_id(root: Path) -> None:
+    write_day(root, 1, pa.concat_tables([birds(1), birds(1).slice(3, 1)]))
+
+
+def duplicate_an_id_in_another_file(root: Path) -> None:
+    write_day(root, 1, birds(1).slice(3, 1), name="second.parquet")
+
+
+def forget_an_id(root: Path) -> None:
+    write_day(root, 1, replaced(birds(1), "ring", [None, *(f"x{i}" for i in range(ROWS - 1))]))
+
+
+def empty_a_column(root: Path) -> None:
+    for number in range(3):
+        write_day(root, number, replaced(birds(number), "weight", np.full(ROWS, np.nan)))
+
+
+def leave_no_row_complete(root: Path) -> None:
+    for number in range(3):
+        half = np.arange(ROWS) % 2 == 0
+        table = replaced(birds(number), "weight", np.where(half, 20.0, np.nan))
+        write_day(root, number, replaced(table, "speed", np.where(half, np.nan, 9.0)))
+
+
+def stop_a_column(root: Path) -> None:
+    for number in range(3):
+        write_day(root, number, replaced(birds(number), "speed", np.full(ROWS, 7.0)))
+
+
+def damage_a_file(root: Path) -> None:
+    path = write_day(root, 1)
+    content = bytearray(path.read_bytes())
+    content[40:400] = bytes(360)
+    path.write_bytes(content)
+
+
+def truncate_a_file(root: Path) -> None:
+    path = write_day(root, 1)
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def change_a_type(root: Path) -> None:
+    write_day(root, 1, replaced(birds(1), "speed", ["fast"] * ROWS))
+
+
+def keep_three_rows(root: Path) -> None:
+    shutil.rmtree(root / "lake")
+    write_day(root, 0, birds(0).slice(1, 3))
+
+
+def empty_the_lake(root: Path) -> None:
+    shutil.rmtree(root / "lake")
+    (root / "lake").mkdir()
+
+
+def keep_empty_files(root: Path) -> None:
+    for number in range(3):
+        write_day(root, number, birds(number).slice(0, 0))
+
+
+def lose_the_lake(root: Path) -> None:
+    shutil.rmtree(root / "lake")
+
+
+def lose_the_dates(root: Path) -> None:
+    for number in range(3):
+        (root / "lake" / f"dt={day(number)}").rename(root / "lake" / f"part-{number}")
+
+
+CASES: list[tuple[Accident, type[GmmdaskError], str]] = [
+    (drop_column_everywhere, UnknownNameError, "speed"),
+    (duplicate_an_id, InvalidInputError, r"2024-01-02: '1-3' in 2 rows"),
+    (duplicate_an_id_in_another_file, InvalidInputError, r"2024-01-02: '1-3' in 2 rows"),
+    (forget_an_id, InvalidInputError, r"2024-01-02.*id"),
+    (empty_a_column, EmptyDataError, "column 'weight' has no value in any row"),
+    (leave_no_row_complete, EmptyDataError, "none of the 450 rows has a finite value in every feature"),
+    (stop_a_column, InvalidInputError, "columns without variation: {'speed': 7.0}"),
+    (damage_a_file, UnreadablePartitionError, r"dt=2024-01-02/part\.parquet"),
+    (truncate_a_file, UnreadablePartitionError, r"dt=2024-01-02/part\.parquet"),
+    (change_a_type, SchemaError, r"speed.*dt=2024-01-02/part\.parquet|dt=2024-01-02/part\.parquet.*speed"),
+    (keep_three_rows, InvalidInputError, "3 components are more than"),
+    (empty_the_lake, EmptyDataError, "holds no Parquet file"),
+    (keep_empty_files, EmptyDataError, "none of the 3 partitions has a row"),
+    (lose_the_lake, StorageError, "lake"),
+    (lose_the_dates, InvalidInputError, "partitioned by date"),
+]
+
+
+@pytest.mark.parametrize(("accident", "error", "told"), CASES, ids=[case[0].__name__ for case in CASES])
+def test_a_bad_lake_is_refused_and_nothing_is_written(tmp_path, accident, error, told):
+    settings = write_world(tmp_path)
+    accident(tmp_path)
+    with pytest.raises(error, match=told):
+        run_night(settings)
+    assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "told"),
+    [
+        ({'"speed", "weight"': '"speed", "wieght"'}, UnknownNameError, "wieght.*weight"),
+        ({'"colour"]': '"color"]'}, UnknownNameError, "color.*colour"),
+        ({'id = "ring"': 'id = "rings"'}, UnknownNameError, "rings.*ring"),
+        ({'"speed", "weight"': '"speed", "colour"', '["colour"]': "[]"}, SchemaError, "colour"),
+        (
+            {"[registry]": '[cluster]\naddress = "tcp://127.0.0.1:1"\ntimeout = 0.5\n\n[registry]'},
+            ClusterError,
+            "127.0.0.1:1",
+        ),
+        (
+            {"n_components = [1, 2, 3]": "n_components = [1, 2, 3]\nreg_covar = 1000.0"},
+            NoSoundCandidateError,
+            "disqualified|None of",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_the_world_are_refused_and_nothing_is_written(tmp_path, changes, error, told):
+    settings = write_world(tmp_path, changes=changes)
+    with pytest.raises(error, match=told):
+        run_night(settings)
+    assert files_below(tmp_path) == []
+
+
+def test_a_champion_whose_bundle_is_gone_is_named_and_nothing_changes(tmp_path):
+    settings = write_world(tmp_path)
+    run_night(settings)
+    warehouse = (tmp_path / "house/warehouse.duckdb").read_bytes()
+    (bundle,) = (tmp_path / "registry/birds").iterdir()
+    shutil.rmtree(bundle)
+    write_day(tmp_path, 3)
+    with pytest.raises(StorageError, match=bundle.name):
+        run_night(settings)
+    assert (tmp_path / "house/warehouse.duckdb").read_bytes() == warehouse
+
+
+def test_a_bad_next_night_changes_nothing(tmp_path):
+    settings = write_world(tmp_path)
+    run_night(settings)
+    before = {path: (tmp_path / path).read_bytes() for path in files_below(tmp_path)}
+    write_day(tmp_path, 3, pa.concat_tables([birds(3), birds(3)]))
+    with pytest.raises(InvalidInputError, match="2024-01-04"):
+        run_night(load_settings(tmp_path / "birds.toml"))
+    assert {path: (tmp_path / path).read_bytes() for path in files_below(tmp_path)} == before
+
+
+def test_rows_with_infinite_values_are_published_as_invalid(tmp_path):
+    settings = write_world(tmp_path)
+    speed = birds(1)["speed"].to_numpy().copy()
+    speed[:5] = np.inf
+    write_day(tmp_path, 1, replaced(birds(1), "speed", speed))
+    night = run_night(settings)
+    assert night.release is not None
+    (run,) = night.release.tables["runs"].to_pylist()
+    assert (run["rows_invalid"], run["rows_total"]) == (5, 3 * ROWS)
+
+
+def test_the_settings_of_these_tests_are_sound(tmp_path):
+    assert load_settings(write_settings(tmp_path)).segmentation.name == "birds"

@@ -1,0 +1,140 @@
+"""The settings file: what it says, and how its mistakes are told."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from gmmdask.errors import SettingsError
+from gmmdask.settings import Settings, load_settings
+from tests.nightly.lakes import SETTINGS, write_settings
+
+ROOT = Path(__file__).parents[1]
+
+
+def loaded(folder: Path, changes: dict[str, str] | None = None) -> Settings:
+    return load_settings(write_settings(folder, changes))
+
+
+def test_the_demonstration_is_described_as_documented():
+    settings = load_settings(ROOT / "infra" / "demo.toml")
+    assert settings.features == ("dep_delay", "arr_delay", "air_time", "distance", "sched_dep_minute")
+    assert settings.describe == ("carrier", "origin", "dest")
+    assert settings.grid.n_components == tuple(range(1, 11))
+    assert len(settings.grid.covariance_types) == 4
+    assert (settings.cluster.workers, settings.cluster.threads) == (2, 1)
+    assert settings.source.uri == str(ROOT / "demo" / "lake")
+
+
+def test_relative_paths_are_relative_to_the_file(tmp_path, monkeypatch):
+    path = write_settings(tmp_path)
+    monkeypatch.chdir(tmp_path.parent)
+    settings = load_settings(path.relative_to(tmp_path.parent))
+    assert settings.source.uri == str(tmp_path / "lake")
+    assert settings.warehouse.uri == str(tmp_path / "house" / "warehouse.duckdb")
+    assert settings.warehouse.staging == str(tmp_path / "house" / "warehouse.work")
+    assert settings.registry.uri == str(tmp_path / "registry")
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/lake", "memory://lake", "/somewhere/lake", "file:///somewhere/lake"])
+def test_addresses_and_absolute_paths_stay_as_they_are(tmp_path, uri):
+    assert loaded(tmp_path, {'"lake"': f'"{uri}"'}).source.uri == uri
+
+
+def test_a_duckdb_address_may_hold_a_relative_path(tmp_path):
+    settings = loaded(tmp_path, {'"house/warehouse.duckdb"': '"duckdb://w.db"'})
+    assert settings.warehouse.uri == f"duckdb://{tmp_path}/w.db"
+    assert settings.warehouse.staging == f"{tmp_path}/w.db.work"
+
+
+def test_the_environment_overrides_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("GMMDASK_CLUSTER__WORKERS", "3")
+    monkeypatch.setenv("GMMDASK_SOURCE__URI", "/elsewhere")
+    settings = loaded(tmp_path)
+    assert (settings.cluster.workers, settings.source.uri, settings.source.id) == (3, "/elsewhere", "ring")
+
+
+def test_settings_can_be_sent_to_another_process(tmp_path):
+    settings = loaded(tmp_path)
+    assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+def test_the_hash_covers_what_can_change_a_result_and_nothing_else(tmp_path):
+    plain = loaded(tmp_path).decisive_hash
+    same = {"publish_timeout = 0": "publish_timeout = 9", '"lake"': '"other"', '"registry"': '"r"'}
+    assert loaded(tmp_path, same).decisive_hash == plain
+    others = [
+        {'"speed", "weight"': '"weight", "speed"'},
+        {'["colour"]': "[]"},
+        {'"birds"': '"fish"'},
+        {"[1, 2, 3]": "[1, 2]"},
+        {"[warehouse]": "[anomalies]\nquantile = 0.5\n[warehouse]"},
+        {"[grid]": '[preparation]\nscale = "none"\n[grid]'},
+        {'name = "birds"': 'name = "birds"\nentity = "snapshot"'},
+        {'id = "ring"': 'id = "tag"'},
+    ]
+    assert len({plain, *(loaded(tmp_path, change).decisive_hash for change in others)}) == 1 + len(others)
+
+
+MISTAKES = [
+    ({"n_components": "n_component"}, r"unknown key grid\.n_component; did you mean grid\.n_components\?"),
+    ({"[grid]": "[gird]\nx = 1\n[grid]"}, r"unknown key gird; did you mean grid\?"),
+    ({'id = "ring"': 'id = "ring"\nfeatures = ["x"]'}, r"unknown key source\.features; did you mean features\?"),
+    ({"[grid]": "[zzzzzz]\n[grid]"}, r"unknown key zzzzzz; known are features, describe, segmentation"),
+    ({'id = "ring"\n': ""}, r"key source\.id is missing"),
+    ({'features = ["speed", "weight"]\n': ""}, r"key features is missing"),
+    ({'["speed", "weight"]': "[]"}, r"features = .*at least 1 item"),
+    ({"[1, 2, 3]": "[0, 1]"}, r"grid\.n_components\.0 = 0: .*greater than or equal to 1"),
+    ({"[1, 2, 3]": "[]"}, r"grid\.n_components = .*at least 1 item"),
+    ({"[1, 2, 3]": "[2, 2]"}, r"grid\.n_components: 2 is given more than once"),
+    ({'["diag"]': '["diagonal"]'}, r"grid\.covariance_types\.0 = 'diagonal': .*'diag'"),
+    ({'"speed", "weight"': '"speed", "speed"'}, r"features: 'speed' is given more than once"),
+    ({'["colour"]': '["speed"]'}, r"features: 'speed' is also in describe"),
+    ({'"speed", "weight"': '"speed", "ring"'}, r"features: 'ring' is also source\.id"),
+    ({'id = "ring"': 'id = "ring"\nweight = "weight"'}, r"features: 'weight' is also source\.weight"),
+    ({"[registry]": '[cluster]\naddress = "tcp://x:1"\nworkers = 2\n[registry]'}, r"cluster: address names a cluster"),
+    ({"[registry]": "[cluster]\nworkers = 0\n[registry]"}, r"cluster\.workers = 0"),
+    ({"publish_timeout = 0": "publish_timeout = -1"}, r"warehouse\.publish_timeout = -1"),
+    ({"publish_timeout = 0": "publish_timeout = nan"}, r"warehouse\.publish_timeout = nan"),
+    ({"publish_timeout = 0": 'memory = "much"'}, r"warehouse\.memory = 'much'"),
+    ({"[warehouse]": "[anomalies]\nquantile = 1.0\n[warehouse]"}, r"anomalies\.quantile = 1\.0"),
+    ({'name = "birds"': 'name = "the birds"'}, r"segmentation\.name = 'the birds'"),
+    (
+        {'id = "ring"': 'id = "ring"\nstorage_options = {secret = "x"}'},
+        r"source\.storage_options: secret looks like a secret",
+    ),
+    ({'"lake"': '"s3://me:hidden@bucket/lake"'}, r"source\.uri: the address holds credentials"),
+    ({"[grid]": "[grid"}, r"not valid TOML"),
+]
+
+
+@pytest.mark.parametrize(("changes", "told"), MISTAKES)
+def test_a_mistake_is_told_with_file_and_key(tmp_path, changes, told):
+    with pytest.raises(SettingsError, match=told) as caught:
+        loaded(tmp_path, changes)
+    assert str(caught.value).startswith(str(tmp_path / "birds.toml"))
+    assert "hidden" not in str(caught.value)
+
+
+def test_other_mistakes_are_counted(tmp_path):
+    with pytest.raises(SettingsError, match=r"\(and 1 more to mend\)"):
+        loaded(tmp_path, {'id = "ring"\n': "", "[1, 2, 3]": "[]"})
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(SettingsError, match=r"nowhere\.toml: there is no such settings file"):
+        load_settings(tmp_path / "nowhere.toml")
+
+
+def test_an_environment_variable_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("GMMDASK_GRID__N_COMPONENTS", "one to ten")
+    with pytest.raises(SettingsError, match="environment variable"):
+        loaded(tmp_path)
+
+
+def test_every_section_is_optional_but_those_that_must_be_there():
+    required = {name for name, field in Settings.model_fields.items() if field.is_required()}
+    assert required == {"features", "segmentation", "source", "warehouse", "registry"}
+    assert all(f"[{name}]" in SETTINGS for name in required - {"features"})

@@ -28,15 +28,16 @@ from sklearn.utils.validation import (
 from gmmdask import _inputs
 from gmmdask.errors import InvalidInputError
 from gmmdask.lake import ArraySource
-from gmmdask.mixture import criteria
 from gmmdask.mixture.em import FitState, ModelSpec
 from gmmdask.mixture.parameters import MixtureParameters
 from gmmdask.mixture.passes import RowScores
-from gmmdask.mixture.stack import Reference, compile_stack
+from gmmdask.mixture.stack import Reference
 from gmmdask.mixture.structures import FloatArray, structure_named
 from gmmdask.source import Source
-from gmmdask.training.plain import Evaluation, PlainFit, PlainPlan, evaluate_leaf, fit_plain
-from gmmdask.training.starts import InitialGuess, SampleRows
+from gmmdask.training.evaluation import Evaluation, evaluate
+from gmmdask.training.guess import InitialGuess
+from gmmdask.training.plain import PlainFit, PlainPlan, fit_plain
+from gmmdask.training.starts import SampleRows
 
 NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or"
@@ -251,26 +252,22 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def score(self, X: Any, y: None = None, sample_weight: Any = None) -> float:
         """Return the mean log-likelihood per row (nats); weighted if there are weights."""
-        evaluation = self._evaluation(X, sample_weight).statistics
-        return float(evaluation.log_likelihoods[0]) / evaluation.mass
+        return self._evaluation(X, sample_weight).mean
 
     def aic(self, X: Any, sample_weight: Any = None) -> float:
         """Return Akaike's information criterion on X; the lower the better."""
-        log_likelihood, _, _ = self._criteria(X, sample_weight)
-        return criteria.aic(log_likelihood, self._n_parameters())
+        return self._evaluation(X, sample_weight).aic
 
     def bic(self, X: Any, sample_weight: Any = None) -> float:
         """Return the Bayesian information criterion on X; the lower the better."""
-        log_likelihood, n_rows, _ = self._criteria(X, sample_weight)
-        return criteria.bic(log_likelihood, self._n_parameters(), n_rows)
+        return self._evaluation(X, sample_weight).bic
 
     def icl(self, X: Any, sample_weight: Any = None) -> float:
         """Return the integrated completed likelihood criterion on X, BIC plus twice the entropy; the lower the better.
 
         Biernacki, Celeux & Govaert (2000), with the soft entropy −Σ r·log r.
         """
-        log_likelihood, n_rows, entropy = self._criteria(X, sample_weight)
-        return criteria.icl(log_likelihood, self._n_parameters(), n_rows, entropy)
+        return self._evaluation(X, sample_weight).icl
 
     def sample(self, n_samples: int = 1) -> tuple[FloatArray, NDArray[np.int64]]:
         """Draw rows from the fitted mixture, in the order of its components.
@@ -390,20 +387,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _evaluation(self, X: Any, sample_weight: Any) -> Evaluation:
         check_is_fitted(self)
-        parameters = self._parameters()
-        source = self._source(X, sample_weight, reset=False)
-        stack = compile_stack([parameters], self._scored_about(parameters))
-        return _inputs.engine_for(source, self.client).map_reduce(source, evaluate_leaf, (stack,), name="evaluation")
-
-    def _criteria(self, X: Any, sample_weight: Any) -> tuple[float, float, float]:
-        """Return log-likelihood, number of rows and entropy, all as the type of the weights has them."""
-        evaluation = self._evaluation(X, sample_weight)
-        statistics, parameters = evaluation.statistics, self._parameters()
-        stack = compile_stack([parameters], self._scored_about(parameters))
-        log_likelihood = float(statistics.log_likelihoods[0])
-        entropy = criteria.entropy(parameters, log_likelihood, stack.moments(statistics, 0))
-        n_rows = criteria.effective_rows(statistics.mass, evaluation.squared_mass, self.weight_type)
-        return log_likelihood * n_rows / statistics.mass, n_rows, entropy * n_rows / statistics.mass
+        parameters, source = self._parameters(), self._source(X, sample_weight, reset=False)
+        engine = _inputs.engine_for(source, self.client)
+        return evaluate(source, engine, parameters, self._scored_about(parameters), self.weight_type)
 
     def __sklearn_clone__(self) -> Self:
         """Return an unfitted copy that shares the client."""

@@ -1,4 +1,4 @@
-"""Plain EM on any source: pass 0, starts, iterations that all starts share; and the evaluation of a finished model.
+"""Plain EM on any source: pass 0, starts, iterations that all starts share.
 
 What scikit-learn's mixture does, on data that need not fit in memory. Searching over structures and numbers of
 components is done elsewhere.
@@ -17,9 +17,10 @@ from gmmdask.errors import InvalidInputError
 from gmmdask.mixture.em import FitState, ModelSpec
 from gmmdask.mixture.stack import Reference, Stack
 from gmmdask.mixture.statistics import SufficientStatistics
-from gmmdask.source import Leaf, Source
+from gmmdask.source import Source
 from gmmdask.training.em_loop import OnState, require_whole, run_em, summarize_leaf
-from gmmdask.training.starts import InitialGuess, SampleRows, draw_starts
+from gmmdask.training.guess import InitialGuess
+from gmmdask.training.starts import SampleRows, draw_starts
 from gmmdask.training.survey import Survey, survey_leaf
 
 
@@ -116,32 +117,3 @@ def _iterated(
         return require_whole(statistics, survey, label)
 
     return run_em(evaluate, starts, [spec] * len(starts), survey.reference, on_state=on_state)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
-class Evaluation:
-    """Sums of one pass of a finished model, with Σ w² for the effective number of rows."""
-
-    statistics: SufficientStatistics
-    squared_mass: float
-
-    def combine(self, other: Evaluation) -> Evaluation:
-        """Return the evaluation over the leaves of both."""
-        return Evaluation(
-            statistics=self.statistics.combine(other.statistics), squared_mass=self.squared_mass + other.squared_mass
-        )
-
-
-def evaluate_leaf(leaf: Leaf, stack: Stack) -> Evaluation:
-    """Evaluate one leaf.
-
-    Raises
-    ------
-    InvalidInputError
-        A value is missing or infinite.
-    """
-    if not np.isfinite(leaf.values).all():
-        found = "NaN" if np.isnan(leaf.values).any() else "infinity"
-        raise InvalidInputError(f"Input X contains {found}. Drop or impute such rows before scoring.")
-    squared = float(leaf.n_rows) if leaf.weights is None else float(leaf.weights @ leaf.weights)
-    return Evaluation(statistics=summarize_leaf(leaf, stack), squared_mass=squared)

@@ -11,19 +11,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.cluster import KMeans, kmeans_plusplus
 from threadpoolctl import ThreadpoolController
 
-from gmmdask.errors import InvalidInputError
 from gmmdask.mixture.em import FitState, ModelSpec, maximize
 from gmmdask.mixture.parameters import MixtureParameters
 from gmmdask.mixture.structures import DIAGONAL, FULL, SPHERICAL, TIED, FloatArray, Moments, Structure
-
-InitParams = Literal["kmeans", "k-means++", "random", "random_from_data"]
+from gmmdask.training.guess import InitialGuess, InitParams
 
 BLOCK_ROWS = 16_384
 """Rows at a time in the first M-step: bounds its memory."""
@@ -52,93 +50,17 @@ class SampleRows:
         """Number of rows."""
         return len(self.values)
 
-    def block(self, rows: slice | NDArray[np.intp], centre: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return some rows about a centre, shape (n_features, n), and their weights."""
-        x = np.subtract(self.values[rows].T, centre[:, None], dtype=np.float64)
-        return x, np.ones(x.shape[1]) if self.weights is None else self.weights[rows]
+    def taken(self, rows: NDArray[np.intp]) -> SampleRows:
+        """Return some of the rows."""
+        weights = None if self.weights is None else self.weights[rows]
+        return SampleRows(values=self.values[rows], weights=weights, centre=self.centre)
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class InitialGuess:
-    """How to begin, and what of the beginning is given.
-
-    Parameters
-    ----------
-    method : {"kmeans", "k-means++", "random", "random_from_data"}
-    weights, means, precisions : ndarray, optional
-        Values that replace those of the method; with all three given nothing is drawn.
-    """
-
-    method: InitParams = "kmeans"
-    weights: FloatArray | None = None
-    means: FloatArray | None = None
-    precisions: FloatArray | None = None
-
-    @classmethod
-    def checked(
-        cls,
-        method: InitParams,
-        given: tuple[ArrayLike | None, ArrayLike | None, ArrayLike | None],
-        spec: ModelSpec,
-        n_features: int,
-    ) -> InitialGuess:
-        """Make a guess of what a user gave for weights, means and precisions.
-
-        Raises
-        ------
-        InvalidInputError
-            A shape does not fit, weights are not proportions, or precisions are not positive definite.
-        """
-        k, d, name = spec.n_components, n_features, spec.structure.name
-        precisions = f"{name} precision"
-        guess = cls(
-            method=method,
-            weights=_shaped(given[0], (k,), "weights"),
-            means=_shaped(given[1], (k, d), "means"),
-            precisions=_shaped(given[2], spec.structure.covariance_shape(k, d), precisions),
-        )
-        if guess.weights is not None:
-            _require_proportions(guess.weights)
-        if guess.precisions is not None:
-            _require_definite(guess.precisions, spec.structure, precisions)
-        return guess
-
-
-def _shaped(given: ArrayLike | None, shape: tuple[int, ...], name: str) -> FloatArray | None:
-    if given is None:
-        return None
-    array = np.array(given, dtype=np.float64)
-    if array.shape != shape:
-        raise InvalidInputError(f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}")
-    if not np.isfinite(array).all():
-        raise InvalidInputError(f"The parameter '{name}' holds values that are not finite (NaN or infinity).")
-    return array
-
-
-def _require_proportions(weights: FloatArray) -> None:
-    if (weights < 0).any() or (weights > 1).any():
-        # scikit-learn names the smallest value "max" and the largest "min"; its tests look for that sentence.
-        raise InvalidInputError(
-            "The parameter 'weights' should be in the range [0, 1], but got "
-            f"max value {weights.min():.5f}, min value {weights.max():.5f}"
-        )
-    if abs(1.0 - weights.sum()) > 1e-6:
-        raise InvalidInputError(
-            f"The parameter 'weights' should be normalized, but got sum(weights) = {weights.sum():.5f}"
-        )
-
-
-def _require_definite(precisions: FloatArray, structure: Structure, name: str) -> None:
-    if structure in (DIAGONAL, SPHERICAL):
-        if (precisions <= 0).any():
-            raise InvalidInputError(f"'{name}' should be positive; the smallest is {precisions.min():.5g}.")
-        return
-    for k, matrix in enumerate(precisions.reshape(-1, *precisions.shape[-2:])):
-        if not np.allclose(matrix, matrix.T) or np.linalg.eigvalsh(matrix)[0] <= 0:
-            raise InvalidInputError(
-                f"'{name}' should be symmetric, positive-definite; matrix {k} has the smallest eigenvalue "
-                f"{np.linalg.eigvalsh(matrix)[0]:.5g}."
-            )
+    def blocks(self, centre: FloatArray) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """Yield block by block the rows about a centre, shape (n_features, n), and their weights."""
+        for start in range(0, self.n_rows, BLOCK_ROWS):
+            part = self.values[start : start + BLOCK_ROWS]
+            weights = np.ones(len(part)) if self.weights is None else self.weights[start : start + BLOCK_ROWS]
+            yield np.subtract(part.T, centre[:, None], dtype=np.float64), weights
 
 
 @cache
@@ -239,10 +161,10 @@ def labelled_moments(
     """
     order = np.argsort(labels, kind="stable")
     bounds = np.searchsorted(labels[order], np.arange(n_components + 1))
-    groups = [order[first:stop] for first, stop in pairwise(bounds)]
-    means = np.array([_group_mean(rows, group) for group in groups])
+    groups = [rows.taken(order[first:stop]) for first, stop in pairwise(bounds)]
+    means = np.array([_mean(group) for group in groups])
     parts = [
-        _summed((_sums(x, w[None], structure) for x, w in _blocks(rows, group, mean)), 1, structure, len(mean))
+        _summed((_sums(x, w[None], structure) for x, w in group.blocks(mean)), 1, structure, len(mean))
         for group, mean in zip(groups, means, strict=True)
     ]
     counts, first, second = (np.concatenate([np.atleast_1d(part[j]) for part in parts]) for j in range(3))
@@ -251,12 +173,12 @@ def labelled_moments(
     return Moments(counts=counts, first=first, second=second, references=means)
 
 
-def _group_mean(rows: SampleRows, group: NDArray[np.intp]) -> FloatArray:
-    if not len(group):
+def _mean(rows: SampleRows) -> FloatArray:
+    if not rows.n_rows:
         return rows.centre
-    anchor = rows.values[group[0]].astype(np.float64)
+    anchor = rows.values[0].astype(np.float64)
     total, mass = np.zeros_like(anchor), 0.0
-    for x, w in _blocks(rows, group, anchor):
+    for x, w in rows.blocks(anchor):
         total += x @ w
         mass += float(w.sum())
     return np.asarray(anchor + total / mass)
@@ -266,8 +188,7 @@ def _random_moments(
     rows: SampleRows, n_components: int, structure: Structure, random_state: np.random.RandomState
 ) -> Moments:
     parts = []
-    for start in range(0, rows.n_rows, BLOCK_ROWS):
-        x, w = rows.block(slice(start, start + BLOCK_ROWS), rows.centre)
+    for x, w in rows.blocks(rows.centre):
         r = random_state.uniform(size=(x.shape[1], n_components))
         parts.append(_sums(x, (r / r.sum(axis=1, keepdims=True)).T * w, structure))
     counts, first, second = _summed(parts, n_components, structure, len(rows.centre))
@@ -285,15 +206,10 @@ def _point_moments(rows: SampleRows, indices: NDArray[np.intp], spec: ModelSpec)
     second = np.zeros(spec.structure.covariance_shape(k, d))
     if spec.structure == TIED:
         unit = 1.0 if rows.weights is None or spec.weight_type == "frequency" else 1.0 / float(rows.weights.mean())
-        for start in range(0, rows.n_rows, BLOCK_ROWS):
-            x, w = rows.block(slice(start, start + BLOCK_ROWS), np.zeros(d))
+        for x, w in rows.blocks(np.zeros(d)):
             second += (unit * w * x) @ x.T
         second -= points.T @ points
     return Moments(counts=np.ones(k), first=np.zeros((k, d)), second=second, references=points)
-
-
-def _blocks(rows: SampleRows, group: NDArray[np.intp], centre: FloatArray) -> Iterator[tuple[FloatArray, FloatArray]]:
-    return (rows.block(group[start : start + BLOCK_ROWS], centre) for start in range(0, len(group), BLOCK_ROWS))
 
 
 Sums = tuple[FloatArray, FloatArray, FloatArray]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from gmmdask.mixture.em import ModelSpec, maximize
 from gmmdask.mixture.structures import structure_named
 from gmmdask.training import starts
-from gmmdask.training.starts import InitialGuess, SampleRows, covariances_of, draw_starts, labelled_moments
+from gmmdask.training.guess import InitialGuess
+from gmmdask.training.starts import SampleRows, covariances_of, draw_starts, labelled_moments
 from tests.estimator.examples import METHODS, STRUCTURES, blobs
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,11 @@ from gmmdask.mixture.moves import drop_components, split_component
 from gmmdask.mixture.parameters import MixtureParameters
 from gmmdask.mixture.stack import Stack, compile_stack
 from gmmdask.mixture.statistics import SufficientStatistics
+from gmmdask.mixture.structures import FULL
 from gmmdask.training.sample import Rows, Sample
 
 Mask = NDArray[np.bool_]
+FEWEST_SAMPLE_ROWS = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,15 +64,13 @@ class Examination:
     rows: Rows
     reg_covar: float
 
-    def reseeded(self, models: Sequence[MixtureParameters]) -> tuple[list[MixtureParameters], list[MixtureParameters]]:
-        """Return the models without starved components, and the others with these replaced by halves of the heaviest."""
-        return self._changed(models, _replaced)
-
-    def lightened(self, models: Sequence[MixtureParameters]) -> tuple[list[MixtureParameters], list[MixtureParameters]]:
-        """Return the models without starved components, and the others without their lightest component."""
-        return self._changed(
-            models, lambda model, _: drop_components(model, np.arange(model.n_components) == np.argmin(model.weights))
-        )
+    def sorted_by_starvation(
+        self, models: Sequence[MixtureParameters]
+    ) -> tuple[list[MixtureParameters], list[tuple[MixtureParameters, Mask]]]:
+        """Return the models without starved components, and the others with a mask of these."""
+        masks = self._starved(models)
+        pairs = list(zip(models, masks, strict=True))
+        return [model for model, mask in pairs if not mask.any()], [pair for pair in pairs if pair[1].any()]
 
     def fits(self, models: Sequence[MixtureParameters], n_components: int) -> list[SampleFit]:
         """Return scores and verdicts; models may have lost some of the components asked for."""
@@ -80,23 +80,26 @@ class Examination:
         statistics, scores = self.rows.evaluate(stack), self.sample.held_out_scores(stack)
         return [self._fit(stack, statistics, c, float(scores[c]), n_components) for c in range(len(models))]
 
-    def _changed(
-        self, models: Sequence[MixtureParameters], change: Callable[[MixtureParameters, Mask], MixtureParameters]
-    ) -> tuple[list[MixtureParameters], list[MixtureParameters]]:
-        starved = self._starved(models)
-        kept = [model for model, mask in zip(models, starved, strict=True) if not mask.any()]
-        return kept, [change(model, mask) for model, mask in zip(models, starved, strict=True) if mask.any()]
-
     def _starved(self, models: Sequence[MixtureParameters]) -> list[Mask]:
-        """Return which components hold fewer than 30 rows of the data, or d + 2 of the sample; the last never does."""
+        """Return which components hold too few rows, of the data or of the sample; a last component never does."""
         if not models:
             return []
         stack = compile_stack(models, self.sample.reference)
         statistics = self.rows.evaluate(stack)
-        rows_per_mass = self.rows.n_rows / statistics.mass
-        fewest = max(len(self.rows.values) + 2.0, FEWEST_ROWS * self.rows.n_rows / self.sample.population)
-        counts = [stack.moments(statistics, c).counts for c in range(len(models))]
-        return [np.asarray((count * rows_per_mass < fewest) & (len(count) > 1)) for count in counts]
+        counts = [stack.moments(statistics, c).counts * self.rows.n_rows / statistics.mass for c in range(len(models))]
+        return [
+            np.asarray((count < self._fewest_rows(model)) & (len(count) > 1))
+            for model, count in zip(models, counts, strict=True)
+        ]
+
+    def _fewest_rows(self, parameters: MixtureParameters) -> float:
+        """Return the rows of the sample below which a component is starved.
+
+        What stands for max(d + 2, 30) rows of the data, and at least what gives the structure a covariance.
+        """
+        d = parameters.n_features
+        for_covariance = d + 2 if parameters.structure == FULL else FEWEST_SAMPLE_ROWS
+        return max(for_covariance, max(d + 2, FEWEST_ROWS) * self.rows.n_rows / self.sample.population)
 
     def _fit(
         self, stack: Stack, statistics: SufficientStatistics, position: int, score: float, n_components: int
@@ -135,10 +138,16 @@ def _drop_reason(n: int) -> str:
     return f"{n} starved component{'s' if n > 1 else ''} dropped" if n else ""
 
 
-def _replaced(parameters: MixtureParameters, starved: Mask) -> MixtureParameters:
+def reseeded(parameters: MixtureParameters, starved: Mask) -> MixtureParameters:
+    """Return the model with starved components replaced by halves of the heaviest."""
     if starved.all():
         return parameters
     kept = drop_components(parameters, starved)
     while kept.n_components < parameters.n_components:
         kept = split_component(kept, int(np.argmax(kept.weights)))
     return kept
+
+
+def lightened(parameters: MixtureParameters) -> MixtureParameters:
+    """Return the model without its lightest component."""
+    return drop_components(parameters, np.arange(parameters.n_components) == np.argmin(parameters.weights))

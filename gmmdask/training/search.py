@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from gmmdask.mixture.parameters import MixtureParameters
 from gmmdask.mixture.stack import compile_stack
 from gmmdask.mixture.structures import Structure, structure_named
 from gmmdask.training.em_loop import run_em
-from gmmdask.training.examination import Examination, SampleFit
+from gmmdask.training.examination import Examination, SampleFit, lightened, reseeded
 from gmmdask.training.results import GridSpec, Progress
 from gmmdask.training.sample import Rows, Sample
 from gmmdask.training.seeds import kmeans_starts, merges_of, splits_of
@@ -34,6 +35,8 @@ LONG_ITERATIONS, LONG_TOLERANCE = 200, 1e-5
 FINALISTS = 2
 LARGEST_STARTS = 30
 RESEEDS = 2
+REPAIRS = 3
+SMALLEST_REPAIR = 1e-4
 
 
 K = TypeVar("K")
@@ -56,7 +59,12 @@ def search(sample: Sample, spec: GridSpec, progress: Progress) -> dict[Cell, Sam
     second = _merged(_each(searches, lambda column: column.neighbour_starts(first), progress, "sample: splits, merges"))
     pools = {cell: first.get(cell, []) + second.get(cell, []) for cell in first.keys() | second.keys()}
     fits = _merged(_each(searches, lambda column: column.converge(pools), progress, "sample: long runs"))
-    return _merged(_each(searches, lambda column: column.improve(fits), progress, "sample: repairs"))
+    for attempt in range(1, REPAIRS + 1):
+        before, step = fits, partial(ColumnSearch.improve, fits=fits)
+        fits = _merged(_each(searches, step, progress, f"sample: repairs {attempt}"))
+        if not any(_improved(before.get(cell), fit) for cell, fit in fits.items()):
+            break
+    return fits
 
 
 def _each(
@@ -177,17 +185,22 @@ class ColumnSearch:
         rows = self.sample.rows_for(self.n_parameters)
         models = self._run(rows, starts, LONG_ITERATIONS, LONG_TOLERANCE)
         examination = Examination(sample=self.sample, rows=rows, reg_covar=self.spec.reg_covar)
-        for attempt in range(RESEEDS + self.n_components - 1):
-            change = examination.reseeded if attempt < RESEEDS else examination.lightened
-            kept, changed = change(models)
-            if not changed:
-                break
-            models = kept + self._run(rows, changed, LONG_ITERATIONS, LONG_TOLERANCE)
+        sound: list[MixtureParameters] = []
+        for attempt in range(RESEEDS + self.n_components):
+            kept, starved = examination.sorted_by_starvation(models)
+            sound += kept
+            changed = [lightened(model) for model, _ in starved]
+            changed += [reseeded(*pair) for pair in starved] if attempt < RESEEDS else []
+            models = self._run(rows, changed, LONG_ITERATIONS, LONG_TOLERANCE)
         fits: dict[Cell, SampleFit] = {}
-        for fit in examination.fits(models, self.n_components):
+        for fit in examination.fits(sound, self.n_components):
             cell = (fit.parameters.structure.name, self.n_components)
             fits[cell] = max(filter(None, (fits.get(cell), fit)), key=_merit)
         return fits
+
+
+def _improved(before: SampleFit | None, after: SampleFit) -> bool:
+    return before is None or after.held_out_score > before.held_out_score + SMALLEST_REPAIR
 
 
 def _merit(fit: SampleFit) -> tuple[bool, float]:

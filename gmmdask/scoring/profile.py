@@ -172,13 +172,14 @@ def profile_leaf(
     described : mapping of str to pyarrow.Array
         The described columns, one value a row.
     """
-    k = model.n_segments
+    k, features = model.n_segments, model.recipe.prepared_features
     component = scores.component
     anomalies = is_anomaly(scores, model)
-    moments = _moments(values[used_rows(model)], scores, model.centres[:, used_rows(model)])
+    used = values if len(features) == len(values) else values[used_rows(model)]
+    moments = _moments(used, scores, model.centres[:, used_rows(model)])
     scored = None if len(component) == len(scores.status) else pa.array(scores.scored)
     return SegmentSums(
-        features=model.recipe.prepared_features,
+        features=features,
         centres=model.centres[:, used_rows(model)],
         statuses=np.bincount(scores.status, minlength=len(STATUS_NAMES)),
         rows=np.bincount(component, minlength=k),
@@ -202,11 +203,13 @@ def _moments(values: NDArray[Any], scores: LeafScores, centres: FloatArray) -> d
     """Sum the rows segment by segment: sorted by segment, each is one contiguous piece."""
     first, second = np.zeros_like(centres), np.zeros_like(centres)
     minimum, maximum = np.full_like(centres, np.inf), np.full_like(centres, -np.inf)
-    rows = np.flatnonzero(scores.scored)[np.argsort(scores.component.astype(np.int16), kind="stable")]
+    order = np.argsort(scores.component.astype(np.int16), kind="stable")
+    rows = order if len(order) == values.shape[1] else np.flatnonzero(scores.scored)[order]
+    ordered = values.take(rows, axis=1).astype(np.float64, copy=False)
     stops = np.cumsum(np.bincount(scores.component, minlength=len(centres)))
     for k, (start, stop) in enumerate(zip([0, *stops[:-1]], stops, strict=True)):
         if start < stop:
-            own = values[:, rows[start:stop]].astype(np.float64, copy=False)
+            own = ordered[:, start:stop]
             minimum[k], maximum[k] = own.min(axis=1), own.max(axis=1)
             own -= centres[k][:, None]
             first[k], second[k] = own.sum(axis=1), np.einsum("ji,ji->j", own, own)

@@ -1,0 +1,269 @@
+"""The report's pictures, as plotly figures of what was found. Nothing is computed here; every name is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from gmmdask.report.findings import Certainty, Densities, Profiles, Segment
+from gmmdask.report.projection import Projection
+from gmmdask.report.wording import count, measure, percent, plain, shortened, signed, with_unit
+
+FONT = '"Inter", "Helvetica Neue", "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif'
+INK, QUIET, LINE = "#1f2933", "#616e7c", "#e4e7eb"
+PALETTE = (
+    "#4269d0",
+    "#e8862e",
+    "#3a9b57",
+    "#c9405b",
+    "#8a5cc2",
+    "#2aa5b8",
+    "#9c6b4e",
+    "#d764a8",
+    "#6b7785",
+    "#b59a1c",
+    "#1f5f8b",
+    "#7d9a3c",
+)
+CORE_COLOUR, BETWEEN_COLOUR, BOUNDARY_COLOUR = "#2f6f9f", "#a9c8dd", "#e3a857"
+DIVERGING = ((0.0, "#3b6fb6"), (0.25, "#a9c4e4"), (0.5, "#ffffff"), (0.75, "#f0b7a0"), (1.0, "#c2493d"))
+STRONG_DIFFERENCE = 2.0
+"""Standard deviations at which the colours of a profile reach their end."""
+
+LONGEST_FEATURE, LONGEST_SEGMENT = 30, 26
+FEW_SEGMENTS = 6
+ROW_HEIGHT = 26
+
+
+def colour(segment_id: int) -> str:
+    """Return a segment's colour, the same in every report."""
+    return PALETTE[(segment_id - 1) % len(PALETTE)]
+
+
+def profile_figure(profiles: Profiles, segments: Sequence[Segment]) -> go.Figure:
+    """Return a map of how far every segment lies from the whole, feature by feature."""
+    grid = [[profiles.difference(one.segment_id, feature) for one in segments] for feature in profiles.features]
+    names = [plain(one.label) for one in segments]
+    hover = [
+        [_profile_hover(profiles, feature, one, name) for one, name in zip(segments, names, strict=True)]
+        for feature in profiles.features
+    ]
+    heatmap = go.Heatmap(
+        z=[[np.nan if value is None else value for value in row] for row in grid],
+        text=[[signed(value) for value in row] for row in grid],
+        texttemplate="%{text}",
+        textfont={"size": 11},
+        hovertext=hover,
+        hovertemplate="%{hovertext}<extra></extra>",
+        colorscale=DIVERGING,
+        zmid=0,
+        zmin=-STRONG_DIFFERENCE,
+        zmax=STRONG_DIFFERENCE,
+        xgap=2,
+        ygap=2,
+        showscale=False,
+    )
+    figure = go.Figure(heatmap)
+    figure.update_xaxes(**_labels(_segment_ticks(segments)), side="top", showgrid=False, **_tilt(segments))
+    labels = [plain(shortened(feature, LONGEST_FEATURE)) for feature in profiles.features]
+    figure.update_yaxes(**_labels(labels), autorange="reversed", showgrid=False, automargin=True)
+    return _styled(figure, height=ROW_HEIGHT * len(labels) + _heading_height(segments) + 20)
+
+
+def certainty_figure(certainty: Mapping[int, Certainty], segments: Sequence[Segment]) -> go.Figure:
+    """Return how much of every segment is core, boundary, or between."""
+    shown = [one for one in segments if one.position in certainty]
+    figure = go.Figure()
+    parts = (
+        ("core", "core", CORE_COLOUR),
+        ("in between", "between", BETWEEN_COLOUR),
+        ("boundary", "boundary", BOUNDARY_COLOUR),
+    )
+    for title, part, fill in parts:
+        rows = [getattr(certainty[one.position], part) for one in shown]
+        shares = [row / max(certainty[one.position].rows, 1) for row, one in zip(rows, shown, strict=True)]
+        figure.add_bar(
+            x=shares,
+            y=list(range(len(shown))),
+            orientation="h",
+            name=title,
+            marker={"color": fill, "line": {"color": "white", "width": 1}},
+            text=[f"{share:.0%}".replace("%", " %") if share >= 0.06 else "" for share in shares],
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
+            textfont={"color": "white" if part == "core" else INK, "size": 11},
+            hovertext=[_certainty_hover(one, title, row) for one, row in zip(shown, rows, strict=True)],
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+    figure.update_layout(barmode="stack", bargap=0.25, legend=_legend_above())
+    figure.update_xaxes(range=[0, 1], tickformat=".0%", showgrid=False)
+    labels = [plain(shortened(one.label, LONGEST_FEATURE)) for one in shown]
+    figure.update_yaxes(**_labels(labels), autorange="reversed", automargin=True, showgrid=False)
+    return _styled(figure, height=ROW_HEIGHT * len(shown) + 90)
+
+
+def projection_figure(projection: Projection, segments: Sequence[Segment], units: Mapping[str, str]) -> go.Figure:
+    """Return the segments' ellipses in two dimensions, with the rows of the sample where there is one."""
+    figure = go.Figure()
+    for one in segments:
+        own = projection.points[projection.components == one.position]
+        figure.add_scatter(x=own[:, 0], y=own[:, 1], **_dots(one))
+    for one in segments:
+        outline = projection.outlines[one.position]
+        figure.add_scatter(x=outline[:, 0], y=outline[:, 1], **_outline(one))
+        figure.add_annotation(**_number(one, projection.centres[one.position], projection.limits))
+    figure.update_xaxes(title_text=_axis_title(projection, 0, units), range=projection.limits[0].tolist())
+    figure.update_yaxes(title_text=_axis_title(projection, 1, units), range=projection.limits[1].tolist())
+    figure.update_layout(legend={"itemsizing": "constant", "font": {"size": 12}, "tracegroupgap": 2})
+    return _styled(figure, height=max(520, 24 * len(segments) + 120))
+
+
+def marginal_figure(
+    values: NDArray[np.float64], densities: NDArray[np.float64], segments: Sequence[Segment], feature: str
+) -> go.Figure:
+    """Return the weighted density of every segment along a single feature."""
+    figure = go.Figure()
+    for one in segments:
+        figure.add_scatter(
+            x=values,
+            y=densities[one.position],
+            mode="lines",
+            fill="tozeroy",
+            line={"color": colour(one.segment_id), "width": 2},
+            name=plain(shortened(one.label, LONGEST_SEGMENT)),
+        )
+    figure.update_xaxes(title_text=plain(feature))
+    figure.update_yaxes(title_text="density", showticklabels=False)
+    return _styled(figure, height=420)
+
+
+def density_figure(densities: Densities, threshold: float | None) -> go.Figure:
+    """Return how the log densities are spread, with the threshold below which a row is an anomaly."""
+    starts = densities.low + densities.width * np.arange(len(densities.counts))
+    below = np.zeros(len(starts), dtype=bool) if threshold is None else starts + densities.width <= threshold
+    figure = go.Figure(
+        go.Bar(
+            x=starts + densities.width / 2,
+            y=list(densities.counts),
+            width=densities.width * 0.92,
+            marker={"color": [BOUNDARY_COLOUR if flagged else CORE_COLOUR for flagged in below]},
+            hovertext=[_density_hover(densities, number) for number in range(len(starts))],
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+    )
+    if threshold is not None:
+        label = f"anomalies lie below {measure(threshold)}"
+        figure.add_vline(x=threshold, line={"color": INK, "width": 1, "dash": "dot"}, annotation_text=label)
+    figure.update_xaxes(title_text="log density (nats); unusual rows lie on the left")
+    figure.update_yaxes(title_text="rows", tickformat=",")
+    return _styled(figure, height=300)
+
+
+def _labels(texts: Sequence[str]) -> dict[str, Any]:
+    """Place labels by number, so that two shortened names never become one."""
+    return {"tickmode": "array", "tickvals": list(range(len(texts))), "ticktext": list(texts)}
+
+
+def _segment_ticks(segments: Sequence[Segment]) -> list[str]:
+    if any(one.name for one in segments):
+        return [plain(shortened(one.label, LONGEST_SEGMENT)) for one in segments]
+    return [one.label if len(segments) <= FEW_SEGMENTS else str(one.segment_id) for one in segments]
+
+
+def _tilt(segments: Sequence[Segment]) -> dict[str, Any]:
+    return {"tickangle": -40} if _is_tilted(segments) else {"tickangle": 0}
+
+
+def _is_tilted(segments: Sequence[Segment]) -> bool:
+    longest = max((len(text) for text in _segment_ticks(segments)), default=0)
+    return longest * len(segments) > 90
+
+
+def _heading_height(segments: Sequence[Segment]) -> int:
+    return 40 if not _is_tilted(segments) else 40 + 5 * max(len(text) for text in _segment_ticks(segments))
+
+
+def _legend_above() -> dict[str, Any]:
+    return {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "traceorder": "normal"}
+
+
+def _dots(one: Segment) -> dict[str, Any]:
+    return {
+        "mode": "markers",
+        "legendgroup": str(one.segment_id),
+        "showlegend": False,
+        "marker": {"color": colour(one.segment_id), "size": 4, "opacity": 0.45},
+        "hoverinfo": "skip",
+    }
+
+
+def _outline(one: Segment) -> dict[str, Any]:
+    name = plain(shortened(one.label, LONGEST_SEGMENT))
+    return {
+        "mode": "lines",
+        "name": f"{one.segment_id} · {name}" if one.name else name,
+        "legendgroup": str(one.segment_id),
+        "line": {"color": colour(one.segment_id), "width": 2},
+        "hovertemplate": f"{plain(one.label)}<br>{percent(one.share)} of rows<extra></extra>",
+    }
+
+
+def _number(one: Segment, centre: NDArray[np.float64], limits: NDArray[np.float64]) -> dict[str, Any]:
+    inside = np.clip(centre, limits[:, 0], limits[:, 1])
+    return {
+        "x": float(inside[0]),
+        "y": float(inside[1]),
+        "text": f"<b>{one.segment_id}</b>",
+        "showarrow": False,
+        "font": {"size": 12, "color": colour(one.segment_id)},
+        "bgcolor": "rgba(255,255,255,0.85)",
+        "borderpad": 2,
+    }
+
+
+def _axis_title(projection: Projection, axis: int, units: Mapping[str, str]) -> str:
+    if projection.features:
+        return plain(with_unit(projection.features[axis], units))
+    directions = {"more": "", "less": ""}
+    for feature, correlation in projection.loadings[axis]:
+        side = "more" if correlation > 0 else "less"
+        directions[side] += f"{', ' if directions[side] else ''}{shortened(feature, LONGEST_SEGMENT)}"
+    told = [f"{side} {features}" for side, features in directions.items() if features]
+    return plain("; ".join(told)) + (" →" if axis == 0 else " ↑")
+
+
+def _profile_hover(profiles: Profiles, feature: str, one: Segment, name: str) -> str:
+    spread = profiles.value(None, feature, "sd")
+    mean, whole = (measure(profiles.value(key, feature, "mean"), spread) for key in (one.segment_id, None))
+    title = plain(with_unit(feature, profiles.units))
+    return f"<b>{name}</b><br>{title}<br>mean {mean}, of all rows {whole}"
+
+
+def _certainty_hover(one: Segment, title: str, rows: int) -> str:
+    return f"<b>{plain(one.label)}</b><br>{title}: {count(rows)} rows"
+
+
+def _density_hover(densities: Densities, number: int) -> str:
+    low, high = densities.low + densities.width * number, densities.low + densities.width * (number + 1)
+    span = f"below {high:.1f}" if number == 0 else f"{low:.1f} to {high:.1f}"
+    return f"{span} nats: {count(densities.counts[number])} rows"
+
+
+def _styled(figure: go.Figure, *, height: int) -> go.Figure:
+    figure.update_layout(
+        template="plotly_white",
+        height=height,
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        font={"family": FONT, "size": 12, "color": INK},
+        hoverlabel={"bgcolor": "white", "font": {"family": FONT, "size": 12, "color": INK}, "align": "left"},
+        title=None,
+        width=None,
+    )
+    figure.update_xaxes(automargin=True, gridcolor=LINE, zeroline=False, title_font={"color": QUIET})
+    figure.update_yaxes(automargin=True, gridcolor=LINE, zeroline=False, title_font={"color": QUIET})
+    return figure

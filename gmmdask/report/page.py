@@ -1,0 +1,183 @@
+"""The page: findings, figures and tables laid out by the template, as one file that needs nothing else.
+
+Everything that comes from data is escaped: by the template where it is text, by `wording.plain` where plotly shows it. The
+page forbids itself to load anything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import plotly.graph_objects as go
+import plotly.io
+from numpy.typing import NDArray
+from plotly.offline import get_plotlyjs
+
+from gmmdask.errors import InvalidInputError, StorageError
+from gmmdask.figures import grid_figure
+from gmmdask.report import figures, story, tables, wording
+from gmmdask.report.findings import CORE, NARROW_MARGIN, Findings
+from gmmdask.report.projection import marginal, project
+from gmmdask.report.reading import read_findings
+from gmmdask.scoring import SegmentModel
+from gmmdask.warehouse import Warehouse
+
+FIGURE_SETTINGS = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+FILTERS = ("count", "percent", "measure", "signed", "day", "moment", "plural", "shortened")
+
+
+def write_report(
+    warehouse: Warehouse,
+    run_id: str,
+    path: str | Path,
+    *,
+    model: SegmentModel | None = None,
+    sample: NDArray[Any] | None = None,
+    units: Mapping[str, str] | None = None,
+) -> Path:
+    """Write the report of a run and return where it lies; readers see the old file or the new one, never a part.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+        Where the run was published.
+    run_id : str
+        See `latest_run` for the one that was published last.
+    path : str or Path
+        A file on this machine; its folder is made.
+    model, sample, units
+        See `render_report`.
+
+    Raises
+    ------
+    UnknownNameError
+        No run of this id was published.
+    InvalidInputError
+        The model is not that of the run.
+    WarehouseError
+        The warehouse cannot be read.
+    StorageError
+        The file cannot be written.
+    """
+    page = render_report(warehouse, run_id, model=model, sample=sample, units=units)
+    target = Path(path)
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(page, encoding="utf-8")
+        unfinished.replace(target)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise StorageError(f"the report of run {run_id} cannot be written to {target}: {error}") from error
+    return target
+
+
+def render_report(
+    warehouse: Warehouse,
+    run_id: str,
+    *,
+    model: SegmentModel | None = None,
+    sample: NDArray[Any] | None = None,
+    units: Mapping[str, str] | None = None,
+) -> str:
+    """Return the report of a run as HTML; the same run gives the same text.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    run_id : str
+    model : SegmentModel, optional
+        The model of the run, for the map of the segments; without it the map is left out.
+    sample : ndarray of shape (n_features, n_rows), optional
+        Raw rows to show on the map, features in the order of the model's recipe, NaN where missing.
+    units : mapping of str to str, optional
+        Units of features.
+
+    Raises
+    ------
+    UnknownNameError
+        No run of this id was published.
+    InvalidInputError
+        The model is not that of the run.
+    WarehouseError
+        The warehouse cannot be read.
+    """
+    findings = read_findings(warehouse, run_id, units)
+    drawn = {name: _embedded(name, figure) for name, figure in _figures(findings, model, sample).items()}
+    return _template().render(
+        findings=findings,
+        run=findings.run,
+        figures=drawn,
+        has_sample=sample is not None and sample.size > 0,
+        story=story,
+        tables=tables,
+        colour=figures.colour,
+        core=CORE,
+        margin=NARROW_MARGIN,
+        plotly=get_plotlyjs(),
+    )
+
+
+def _figures(findings: Findings, model: SegmentModel | None, sample: NDArray[Any] | None) -> dict[str, go.Figure]:
+    """Return the figures that can be drawn, by name."""
+    drawn: dict[str, go.Figure] = {}
+    present = [one for one in findings.segments if one.size]
+    if present and findings.profiles.features:
+        drawn["profile"] = figures.profile_figure(findings.profiles, present)
+    if model is not None and findings.segments:
+        drawn["map"] = _map(findings, model, sample)
+    if findings.certainty:
+        drawn["certainty"] = figures.certainty_figure(findings.certainty, findings.segments)
+    if findings.best is not None:
+        drawn["grid"] = grid_figure(findings.candidates, findings.best)
+    if findings.densities is not None:
+        drawn["density"] = figures.density_figure(findings.densities, findings.run["anomaly_threshold"])
+    return drawn
+
+
+def _map(findings: Findings, model: SegmentModel, sample: NDArray[Any] | None) -> go.Figure:
+    ids = tuple(one.segment_id for one in findings.segments)
+    if model.segment_ids != ids:
+        raise InvalidInputError(
+            f"the model has the segments {list(model.segment_ids)} and run {findings.run['run_id']} the segments "
+            f"{list(ids)}; pass model {findings.run['model_id']}"
+        )
+    if model.parameters.n_features == 1:
+        (feature,) = model.recipe.prepared_features
+        title = wording.with_unit(feature, findings.profiles.units)
+        return figures.marginal_figure(*marginal(model), findings.segments, title)
+    rows = None if sample is None else np.asarray(sample, dtype=np.float64)
+    return figures.projection_figure(project(model, rows), findings.segments, findings.profiles.units)
+
+
+def _embedded(name: str, figure: go.Figure) -> str:
+    """Return a figure as a part of the page; plotly escapes what it puts into the script."""
+    html: str = plotly.io.to_html(
+        figure,
+        full_html=False,
+        include_plotlyjs=False,
+        include_mathjax=False,
+        div_id=f"figure-{name}",
+        default_height=f"{figure.layout.height}px",
+        config=FIGURE_SETTINGS,
+    )
+    return html
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("gmmdask", "report/templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update({name: getattr(wording, name) for name in FILTERS})
+    return environment.get_template("report.html.j2")

@@ -1,0 +1,60 @@
+"""The questions that a report asks of the warehouse, as SQL. Every one is about a single run or segmentation."""
+
+from __future__ import annotations
+
+from gmmdask.report.findings import CORE, NARROW_MARGIN
+
+LATEST = """SELECT p.run_id FROM publications AS p JOIN runs AS r ON r.run_id = p.run_id
+    WHERE p.segmentation = $segmentation ORDER BY p.publication_id DESC LIMIT 1"""
+
+RUN = "SELECT * FROM runs WHERE run_id = $run_id"
+
+PUBLISHED = """SELECT min(dt) AS first, max(dt) AS last, count(DISTINCT dt) AS dates, max(published_at) AS at
+    FROM publications WHERE run_id = $run_id"""
+
+ORIGIN = """SELECT run_id, dt, training_rows FROM runs
+    WHERE segmentation = $segmentation AND training_rows IS NOT NULL AND (model_id = $model_id OR challenger_id = $model_id)
+    ORDER BY finished_at LIMIT 1"""
+
+SEGMENTS = """SELECT segment_id, position, name, size, share, weight, anomalies FROM segments
+    WHERE run_id = $run_id ORDER BY position"""
+
+SHARES = "SELECT segment_id, share FROM segments WHERE run_id = $run_id"
+
+PROFILES = """SELECT segment_id, feature, category, statistic, value, unit FROM segment_profiles
+    WHERE run_id = $run_id ORDER BY feature, category, statistic, segment_id"""
+
+GRID = "SELECT * FROM grid WHERE run_id = $run_id ORDER BY covariance_type, n_components"
+
+DRIFT = """SELECT * FROM drift WHERE run_id = $run_id
+    ORDER BY dt, scope, statistic, segment_id, part, feature, category"""
+
+LINEAGE = """SELECT purpose, count(*) AS partitions, sum(rows)::BIGINT AS rows, min(dt) AS first, max(dt) AS last
+    FROM lineage WHERE run_id = $run_id GROUP BY purpose ORDER BY purpose"""
+
+PARTITIONS = """SELECT purpose, partition_name, rows, fingerprint FROM lineage
+    WHERE run_id = $run_id ORDER BY purpose, dt, partition_name LIMIT $limit"""
+
+SCORED = "FROM assignments WHERE segmentation = $segmentation AND run_id = $run_id AND status = 'ok'"
+
+RANKED = f"""WITH ranked AS (
+    SELECT component, probability, probabilities, coalesce(list_reverse_sort(probabilities)[2], 0.0) AS second {SCORED})"""
+
+CERTAINTY = f"""{RANKED}
+    SELECT component, count(*) AS rows, count(*) FILTER (WHERE probability >= {CORE}) AS core,
+      count(*) FILTER (WHERE probability - second < {NARROW_MARGIN}) AS boundary
+    FROM ranked GROUP BY component ORDER BY component"""  # noqa: S608
+
+NEIGHBOURS = f"""{RANKED}
+    SELECT component, list_position(probabilities, second) - 1 AS other, count(*) AS rows
+    FROM ranked WHERE probability - second < {NARROW_MARGIN}
+    GROUP BY ALL ORDER BY component, rows DESC, other"""  # noqa: S608
+
+DENSITY_RANGE = f"""SELECT min(log_density) AS lowest, max(log_density) AS highest,
+    quantile_cont(log_density, 0.002) AS low {SCORED}"""
+
+DENSITIES = f"""SELECT CAST(least(greatest(floor((log_density - $low) / $width), 0), $last) AS BIGINT) AS bin,
+    count(*) AS rows {SCORED} GROUP BY bin ORDER BY bin"""
+
+STRANGEST = f"""SELECT id, dt, segment_id, probability, log_density, is_anomaly {SCORED}
+    ORDER BY log_density, dt, id LIMIT $limit"""

@@ -1,0 +1,115 @@
+"""What happened in a run, told in three sentences, and what is worth a second look."""
+
+from __future__ import annotations
+
+from gmmdask.report.findings import Findings, Segment
+from gmmdask.report.wording import count, day, listed, percent, plural, shortened
+
+LONGEST_NAME = 60
+NOTABLE_SHIFT = 0.02
+"""A change of share since training that is worth telling: two points."""
+
+ACTIONS = {"warm-start": "retrained from the one before", "refit": "trained anew"}
+REASONS = {"missing": "a value is missing", "unseen": "a category is new", "invalid": "a value is invalid"}
+
+
+def sentences(findings: Findings) -> tuple[str, str, str]:
+    """Return what was labelled, by which model, and what came out."""
+    return _labelled(findings), _model(findings), _outcome(findings)
+
+
+def notes(findings: Findings) -> list[str]:
+    """Return what is worth a second look; often nothing."""
+    found = [*_alarms(findings), *_shifts(findings), *_empty(findings), *_grid_notes(findings)]
+    return list(dict.fromkeys(found))
+
+
+def span(findings: Findings) -> str:
+    """Return the dates that were published, in words."""
+    published = findings.published
+    if published.dates == 1:
+        return day(published.first)
+    return f"{day(published.first)} to {day(published.last)} ({plural(published.dates, 'date')})"
+
+
+def _labelled(findings: Findings) -> str:
+    run = findings.run
+    total, ok = run["rows_total"], run["rows_ok"]
+    told = f"{plural(total, 'row')} of {span(findings)} were read, and {count(ok)} of them"
+    told += f" ({percent(ok / total)})" if total else ""
+    told += f" belong to one of {plural(len(findings.segments), 'segment')}"
+    others = [
+        f"{count(run[f'rows_{status}'])} because {reason}"
+        for status, reason in REASONS.items()
+        if run[f"rows_{status}"]
+    ]
+    return told + (f"; left out were {listed(others)}." if others else ".")
+
+
+def _model(findings: Findings) -> str:
+    run, best, origin = findings.run, findings.best, findings.origin
+    if origin is not None:
+        return (
+            f"The model in force was kept: it was trained in the night of {day(origin.dt)} "
+            f"on {plural(origin.training_rows, 'row')}."
+        )
+    if run["training_rows"] is None:
+        return "The model in force was kept."
+    how = ACTIONS.get(run["action"], "trained")
+    told = f"The model was {how} on {plural(run['training_rows'], 'row')}"
+    if best is None or not findings.candidates:
+        return f"{told}."
+    return (
+        f"{told}: of {plural(len(findings.candidates), 'candidate')}, the one with {best.covariance_type} covariances "
+        f"and {plural(best.n_components, 'component')} describes them best."
+    )
+
+
+def _outcome(findings: Findings) -> str:
+    run, core = findings.run, findings.core_rows
+    if not findings.segments or not run["rows_ok"]:
+        return "No row could be given a segment."
+    largest = max(findings.segments, key=lambda one: one.share)
+    parts = [f"the largest segment, {called(largest)}, holds {percent(largest.share)} of them"]
+    if core is not None:
+        parts.append(f"{percent(core / run['rows_ok'])} are certain of theirs (probability of at least 0.9)")
+    if run["rows_anomalous"] is not None:
+        parts.append(f"{count(run['rows_anomalous'])} stand out as anomalies")
+    told = listed(parts)
+    return f"{told[0].upper()}{told[1:]}."
+
+
+def called(segment: Segment) -> str:
+    """Return a segment as a sentence calls it."""
+    return f"“{shortened(segment.name, LONGEST_NAME)}”" if segment.name else f"number {segment.segment_id}"
+
+
+def _alarms(findings: Findings) -> list[str]:
+    return [str(row["reason"]) for row in findings.drift if row["is_alarm"] and row["reason"]]
+
+
+def _shifts(findings: Findings) -> list[str]:
+    moved = [
+        (one, one.share - one.earlier_share)
+        for one in findings.segments
+        if one.earlier_share is not None and abs(one.share - one.earlier_share) >= NOTABLE_SHIFT
+    ]
+    moved.sort(key=lambda pair: -abs(pair[1]))
+    return [
+        f"The share of {called(one)} is {percent(one.share)}, against {percent(one.earlier_share)} when the model was trained."
+        for one, _ in moved[:3]
+    ]
+
+
+def _empty(findings: Findings) -> list[str]:
+    names = [called(one) for one in findings.segments if not one.size]
+    return [f"No row belongs to {listed(names)}."] if names and findings.run["rows_ok"] else []
+
+
+def _grid_notes(findings: Findings) -> list[str]:
+    reason = findings.run["reason"]
+    unsound = sum(candidate.status == "disqualified" for candidate in findings.candidates)
+    told = [str(reason)] if reason and findings.origin is None else []
+    if unsound and findings.origin is None:
+        told.append(f"{plural(unsound, 'candidate')} of the grid were disqualified as unsound.")
+    return told

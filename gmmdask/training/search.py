@@ -24,7 +24,7 @@ from gmmdask.training.em_loop import run_em
 from gmmdask.training.examination import Examination, SampleFit, lightened, reseeded
 from gmmdask.training.results import GridSpec, Progress
 from gmmdask.training.sample import Rows, Sample
-from gmmdask.training.seeds import kmeans_starts, merges_of, splits_of
+from gmmdask.training.seeds import kmeans_starts, resized
 
 Cell = tuple[str, int]
 """A covariance type and a component count."""
@@ -108,13 +108,16 @@ class ColumnSearch:
 
     def neighbour_starts(self, pools: Pool) -> Pool:
         """Return the short runs from the neighbours' best models, split or merged."""
-        starts: list[MixtureParameters] = []
-        for structure in self.structures:
-            smaller = _best(pools.get((structure.name, self.n_components - 1), []), 1)
-            larger = _best(pools.get((structure.name, self.n_components + 1), []), 1)
-            starts += [start for model in smaller for start in splits_of(model)]
-            starts += [start for model in larger for start in merges_of(model)]
-        return self._short_runs(self.sample.short_rows_for(self.n_parameters), starts)
+        return self._short_runs(
+            self.sample.short_rows_for(self.n_parameters),
+            [
+                start
+                for structure in self.structures
+                for k in (self.n_components - 1, self.n_components + 1)
+                for model in _best(pools.get((structure.name, k), []), 1)
+                for start in resized(model, self.n_components)
+            ],
+        )
 
     def converge(self, pools: Pool) -> dict[Cell, SampleFit]:
         """Return the best short run of each structure, run to convergence.
@@ -131,12 +134,12 @@ class ColumnSearch:
 
         More components can always be at least as likely; a model that is not was a bad optimum.
         """
-        starts: list[MixtureParameters] = []
-        for structure in self.structures:
-            smaller = fits.get((structure.name, self.n_components - 1))
-            larger = fits.get((structure.name, self.n_components + 1))
-            starts += splits_of(smaller.parameters) if smaller else []
-            starts += merges_of(larger.parameters) if larger else []
+        neighbours = [
+            fits.get((structure.name, k))
+            for structure in self.structures
+            for k in (self.n_components - 1, self.n_components + 1)
+        ]
+        starts = [start for fit in neighbours if fit for start in resized(fit.parameters, self.n_components)]
         pool = self._short_runs(self.sample.short_rows_for(self.n_parameters), starts)
         own = {cell: fit for cell, fit in fits.items() if cell[1] == self.n_components}
         challengers = self._long_runs([p for models in pool.values() for p in _best(models, 1)])

@@ -71,12 +71,17 @@ def kmeans_starts(
     return starts
 
 
-def splits_of(smaller: MixtureParameters) -> list[MixtureParameters]:
-    """Return the mixture with one of its heaviest components cut in half, for each of the three heaviest."""
-    heaviest = np.argsort(-smaller.weights, kind="stable")[:SPLITS]
-    return [split_component(smaller, int(k)) for k in heaviest]
+def resized(model: MixtureParameters, n_components: int) -> list[MixtureParameters]:
+    """Return starts of a given size out of a model of about that size.
 
-
-def merges_of(larger: MixtureParameters) -> list[MixtureParameters]:
-    """Return the mixture with two of its most overlapping components joined, for each of the two nearest pairs."""
-    return [merge_components(larger, *pair) for pair in nearest_pairs(larger, MERGES)]
+    One of the three heaviest components is cut in half, or one of the two nearest pairs joined; a model that has the
+    size already is a start itself.
+    """
+    if model.n_components == n_components:
+        return [model]
+    if model.n_components == n_components - 1:
+        heaviest = np.argsort(-model.weights, kind="stable")[:SPLITS]
+        return [split_component(model, int(k)) for k in heaviest]
+    if model.n_components == n_components + 1:
+        return [merge_components(model, *pair) for pair in nearest_pairs(model, MERGES)]
+    return []

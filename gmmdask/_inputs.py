@@ -26,6 +26,7 @@ from gmmdask.mixture.passes import RowScores, score_rows
 from gmmdask.mixture.stack import Reference
 from gmmdask.mixture.structures import DIAGONAL, FULL, SPHERICAL, FloatArray
 from gmmdask.source import LEAF_ROWS, Source
+from gmmdask.training.evaluation import require_finite
 from gmmdask.training.starts import one_thread
 
 BLOCK_ROWS = 65_536
@@ -112,8 +113,7 @@ def log_densities(scores: RowScores) -> FloatArray:
 def scored_rows(source: Source, model: Model, take: Take) -> NDArray[Any]:
     """Return what a model says of every row of a source, by blocks."""
     if not isinstance(source, ArraySource):
-        leaves = (leaf for p in range(len(source.partitions)) for leaf in source.read(p))
-        return np.concatenate([take(score_rows(leaf.values, *model)) for leaf in leaves])
+        return np.concatenate(list(_of_leaves(source, model, take)))
     values = source.values
 
     def block(start: int) -> NDArray[Any]:
@@ -121,6 +121,13 @@ def scored_rows(source: Source, model: Model, take: Take) -> NDArray[Any]:
 
     with one_thread():
         return np.ascontiguousarray(_joined(block, range(0, len(values), BLOCK_ROWS), len(values)))
+
+
+def _of_leaves(source: Source, model: Model, take: Take) -> Iterator[NDArray[Any]]:
+    for partition in range(len(source.partitions)):
+        for leaf in source.read(partition):
+            require_finite(leaf)
+            yield _of_block(leaf.values, model, take)
 
 
 def _joined(block: Callable[[int], NDArray[Any]], starts: range, n_rows: int) -> NDArray[Any]:

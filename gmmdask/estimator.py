@@ -37,7 +37,6 @@ from gmmdask.source import Source
 from gmmdask.training.evaluation import Evaluation, evaluate
 from gmmdask.training.guess import InitialGuess
 from gmmdask.training.plain import PlainFit, PlainPlan, fit_plain
-from gmmdask.training.starts import SampleRows
 
 NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or"
@@ -325,10 +324,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _plan(self, source: Source) -> PlainPlan:
-        rows = None
-        if isinstance(source, ArraySource):
-            centre = source.values.mean(axis=0, dtype=np.float64)
-            rows = SampleRows(values=source.values, weights=source.weights, centre=centre)
+        whole = source if isinstance(source, ArraySource) else None
         guess = InitialGuess.checked(
             self.init_params,
             (self.weights_init, self.means_init, self.precisions_init),
@@ -340,11 +336,18 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             guess=guess,
             n_init=self.n_init,
             random_state=check_random_state(self.random_state),
-            rows=rows,
+            values=None if whole is None else whole.values,
+            weights=None if whole is None else whole.weights,
             resumed=self._resumed(source) if self.warm_start and hasattr(self, "converged_") else None,
         )
 
     def _resumed(self, source: Source) -> FitState:
+        expected = (self.n_components, len(source.features))
+        if self.means_.shape != expected:
+            raise InvalidInputError(
+                f"warm_start goes on from a fit with (n_components, n_features) = {self.means_.shape}, which is now "
+                f"{expected}; set warm_start=False or fit a new model."
+            )
         same_data = getattr(self, "_data_fingerprint", None) == source.fingerprint
         return FitState(parameters=self._parameters(), trace=(self.lower_bound_,) if same_data else ())
 

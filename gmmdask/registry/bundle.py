@@ -16,11 +16,11 @@ from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import fsspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gmmdask.errors import GmmdaskError, InvalidInputError, StorageError
+from gmmdask.errors import InvalidInputError
+from gmmdask.storage import has_folders, open_storage, reaching
 
 FORMAT_VERSION = 1
 ARRAYS, DOCUMENT = "arrays.npz", "bundle.json"
@@ -103,11 +103,12 @@ def save_bundle(bundle: Bundle, uri: str, *, storage_options: Mapping[str, Any] 
         "parts": {name: dict(part.document) for name, part in bundle.parts.items()},
     }
     fingerprint = _fingerprint(content, arrays)
-    with _reaching(uri, storage_options) as (filesystem, root):
+    with _reaching(uri, storage_options, "written") as (filesystem, root):
         if filesystem.exists(f"{root}/{DOCUMENT}"):
             _require_same(json.loads(filesystem.cat_file(f"{root}/{DOCUMENT}")), fingerprint, uri)
             return fingerprint
-        filesystem.makedirs(root, exist_ok=True)
+        if has_folders(filesystem):
+            filesystem.makedirs(root, exist_ok=True)
         filesystem.pipe_file(f"{root}/{ARRAYS}", arrays)
         document = {**content, "versions": _versions(), "fingerprint": fingerprint}
         filesystem.pipe_file(f"{root}/{DOCUMENT}", json.dumps(document, indent=1, sort_keys=True).encode())
@@ -124,7 +125,7 @@ def load_bundle(uri: str, *, storage_options: Mapping[str, Any] | None = None) -
     InvalidInputError
         It was damaged or changed since it was saved, or a newer gmmdask wrote it.
     """
-    with _reaching(uri, storage_options) as (filesystem, root):
+    with _reaching(uri, storage_options, "read") as (filesystem, root):
         document = filesystem.cat_file(f"{root}/{DOCUMENT}")
         arrays = filesystem.cat_file(f"{root}/{ARRAYS}")
     return _opened(document, arrays, uri)
@@ -209,11 +210,7 @@ def _version(package: str) -> str:
 
 
 @contextmanager
-def _reaching(uri: str, storage_options: Mapping[str, Any] | None) -> Iterator[tuple[Any, str]]:
-    try:
-        filesystem, root = fsspec.core.url_to_fs(uri, **(storage_options or {}))
-        yield filesystem, str(root).rstrip("/")
-    except GmmdaskError:
-        raise
-    except (OSError, ValueError, ImportError) as error:
-        raise StorageError(f"{uri} cannot be read or written ({type(error).__name__}: {error}).") from error
+def _reaching(uri: str, storage_options: Mapping[str, Any] | None, verb: str) -> Iterator[tuple[Any, str]]:
+    filesystem, root = open_storage(uri, storage_options)
+    with reaching(uri, storage_options, f"the bundle cannot be {verb}: "):
+        yield filesystem, root.rstrip("/")

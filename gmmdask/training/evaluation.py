@@ -100,8 +100,18 @@ def evaluate_leaf(leaf: Leaf, stack: Stack) -> EvaluationSums:
     InvalidInputError
         A value is missing or infinite.
     """
+    require_finite(leaf)
+    squared = float(leaf.n_rows) if leaf.weights is None else float(leaf.weights @ leaf.weights)
+    return EvaluationSums(statistics=summarize_leaf(leaf, stack), squared_mass=squared)
+
+
+def require_finite(leaf: Leaf) -> None:
+    """Refuse a leaf with missing or infinite values.
+
+    Raises
+    ------
+    InvalidInputError
+    """
     if not np.isfinite(leaf.values).all():
         found = "NaN" if np.isnan(leaf.values).any() else "infinity"
         raise InvalidInputError(f"Input X contains {found}. Drop or impute such rows before scoring.")
-    squared = float(leaf.n_rows) if leaf.weights is None else float(leaf.weights @ leaf.weights)
-    return EvaluationSums(statistics=summarize_leaf(leaf, stack), squared_mass=squared)

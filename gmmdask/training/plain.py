@@ -9,14 +9,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmmdask.engine import Engine, HeldData
 from gmmdask.errors import InvalidInputError
 from gmmdask.mixture.em import FitState, ModelSpec
 from gmmdask.mixture.stack import Reference, Stack
 from gmmdask.mixture.statistics import SufficientStatistics
+from gmmdask.mixture.structures import FloatArray
 from gmmdask.source import Source
 from gmmdask.training.em_loop import OnState, require_whole, run_em, summarize_leaf
 from gmmdask.training.guess import InitialGuess
@@ -36,8 +39,10 @@ class PlainPlan:
     n_init : int
         Number of starts.
     random_state : RandomState
-    rows : SampleRows, optional
-        Rows to draw the starts from; by default the survey's reservoir.
+    values : ndarray of shape (n_rows, n_features), optional
+        Rows to draw the starts from; by default those of the survey's reservoir.
+    weights : ndarray of shape (n_rows,), optional
+        Their weights.
     resumed : FitState, optional
         A state to go on from instead of drawing any start.
     """
@@ -46,7 +51,8 @@ class PlainPlan:
     guess: InitialGuess
     n_init: int
     random_state: np.random.RandomState
-    rows: SampleRows | None = None
+    values: NDArray[Any] | None = None
+    weights: FloatArray | None = None
     resumed: FitState | None = None
 
 
@@ -91,6 +97,7 @@ def _surveyed(data: HeldData, source: Source, plan: PlainPlan) -> Survey:
     names = tuple(partition.name for partition in source.partitions)
     survey: Survey = data.map_reduce(survey_leaf, (source.features, names, seed), name="pass-0")
     survey.require_complete()
+    _require_squares(survey)
     if survey.reservoir.n_rows < plan.spec.n_components:
         raise InvalidInputError(
             f"Expected n_samples >= n_components but got n_components = {plan.spec.n_components}, "
@@ -99,13 +106,23 @@ def _surveyed(data: HeldData, source: Source, plan: PlainPlan) -> Survey:
     return survey
 
 
+def _require_squares(survey: Survey) -> None:
+    finite = np.isfinite(survey.moments.deviations)
+    if not finite.all():
+        j = int(np.argmin(finite))
+        raise InvalidInputError(
+            f"Feature {survey.features[j]!r} runs from {survey.minimum[j]:.3g} to {survey.maximum[j]:.3g}: the squares of "
+            "such values overflow. Remove or scale them before fitting."
+        )
+
+
 def _starts(survey: Survey, plan: PlainPlan) -> list[FitState]:
-    rows = plan.rows
-    if rows is None:
+    values, weights = plan.values, plan.weights
+    if values is None:
         sample = survey.reservoir.ordered()
-        weights = None if (sample.weights == 1).all() else sample.weights
         values = np.ascontiguousarray(sample.values.T)
-        rows = SampleRows(values=values, weights=weights, centre=survey.moments.mean)
+        weights = None if (sample.weights == 1).all() else sample.weights
+    rows = SampleRows(values=values, weights=weights, centre=survey.moments.mean)
     return draw_starts(rows, plan.guess, plan.spec, plan.n_init, plan.random_state)
 
 

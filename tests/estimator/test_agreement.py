@@ -111,6 +111,19 @@ def test_a_shared_generator_is_left_where_scikit_learn_leaves_it(seed: int, stru
     assert first.randint(2**31 - 1) == second.randint(2**31 - 1)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@settings(max_examples=10)
+@given(seed=st.integers(0, 2**16), structure=st.sampled_from(STRUCTURES))
+def test_more_starts_never_end_lower_than_the_first_of_them(seed: int, structure: str) -> None:
+    """To rounding: starts share a pass, and a larger stack rounds otherwise."""
+    rows = blobs(seed, spread=1.0)
+    one, ten = (
+        GaussianMixture(3, covariance_type=structure, n_init=n, max_iter=3, random_state=seed).fit(rows)  # type: ignore[arg-type]
+        for n in (1, 10)
+    )
+    assert ten.lower_bound_ >= one.lower_bound_ - 1e-11
+
+
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_sampling_draws_the_same_rows_as_scikit_learn(structure: str) -> None:
     rows = blobs(11)

@@ -140,6 +140,18 @@ def test_a_lake_is_fitted_with_its_weight_column_and_scored_row_by_row(
         model().fit(lake, sample_weight=weights)
 
 
+def test_a_lake_with_a_missing_value_is_refused_when_rows_are_labelled(
+    lake_rows: tuple[str, Rows, Rows],
+) -> None:
+    uri, _, _ = lake_rows
+    fitted = model().fit(open_lake(uri, features=["a", "b", "c"]))
+    pd.DataFrame({"a": [1.0, None], "b": [1.0, 2.0], "c": [1.0, 2.0], "w": [1.0, 1.0]}).to_parquet(
+        f"{uri}/dt=2024-01-04/part-1.parquet", index=False
+    )
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        fitted.predict(open_lake(uri, features=["a", "b", "c"]))
+
+
 def test_a_warm_start_knows_the_same_collection_again() -> None:
     lazy = da.from_array(blobs(1), chunks=(60, 3))
     fitted = model(warm_start=True, tol=1e-8, max_iter=2000).fit(lazy)

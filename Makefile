@@ -1,8 +1,8 @@
 # Everything that is done with this repository has a target here. `make help` explains them.
 #
 # Environment: PYTHON chooses the interpreter that the environments are made from (default: python3, at least 3.11);
-# ARGS is passed on to pytest by `test` and to the benchmarks by `bench`; pip's own variables and files (PIP_INDEX_URL, PIP_CERT, ...)
-# decide where packages come from, and uv's (UV_INDEX, ...) do so for `lock`.
+# ARGS is passed on to pytest by `test` and to the benchmarks by `bench`; pip's own variables and files (PIP_INDEX_URL,
+# PIP_CERT, ...) decide where packages come from, and uv's (UV_INDEX, ...) do so for `lock`.
 
 PYTHON ?= python3
 ARGS ?=
@@ -28,7 +28,7 @@ help:  ## Explain the targets (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo '  PYTHON   the interpreter to make environments from (python3; at least 3.11)'
-	@echo '  ARGS     more arguments for pytest in test and the scripts in bench, e.g. ARGS="-k weights"'
+	@echo '  ARGS     more arguments for pytest in test, for the benchmarks in bench: ARGS="-k weights"'
 	@echo '  PIP_*    where packages come from, as pip documents it; UV_* does so for lock'
 
 install: $(INSTALLED)  ## Create .venv with the locked packages and gmmdask itself (instant when up to date)
@@ -56,7 +56,7 @@ layers: $(INSTALLED)  ## Check who imports whom (import-linter)
 mathematics: $(MATHEMATICS_INSTALLED)  ## Test gmmdask/mixture where only NumPy, SciPy and Numba are installed
 	$(MATHEMATICS)/bin/python -m pytest --durations=0 tests/mixture gmmdask/mixture
 
-bench: $(INSTALLED)  ## Run the benchmarks and print their figures (ARGS=--record keeps them in docs/benchmarks.md)
+bench: $(INSTALLED)  ## Run the benchmarks and print their figures (ARGS=--record keeps them)
 	$(VENV)/bin/python -m benchmarks $(ARGS)
 
 lock: $(INSTALLED)  ## Choose the newest allowed versions and write both lock files anew

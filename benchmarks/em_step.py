@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.data import overlapping_components
-from benchmarks.onedal import environment, onedal_step
+from benchmarks.onedal import VERSION, environment, onedal_step
 from benchmarks.record import Options, Section, conclude, load, options_of, table, verdicts
 from benchmarks.steps import held, peer_step, reference_of, start_of, step
 from benchmarks.timing import Spread, interleaved, one_thread, timed
@@ -84,7 +84,7 @@ def run(options: Options) -> Section:
         lines=(
             f"Milliseconds and ratios: median (smallest-largest) of {options.repeats} interleaved rounds.",
             "",
-            *table(["rows × d, K", "gmmdask ms", "scikit-learn ms", "oneDAL ms"], _times(spreads)),
+            *table(["rows × d, K", "gmmdask ms", "scikit-learn ms", f"oneDAL {VERSION} ms"], _times(spreads)),
             "",
             *table(["rows × d, K", "× scikit-learn", "× oneDAL"], _ratios(spreads)),
             "",

@@ -17,7 +17,7 @@ WORKERS = 2
 
 
 @contextmanager
-def written_lake(n_rows: int, n_features: int, *, seed: int = 0, n_files: int = 10) -> Iterator[str]:
+def written_lake(n_rows: int, n_features: int, *, seed: int = 0, n_files: int = 16) -> Iterator[str]:
     """Write the rows as Parquet files of one row group each and give the folder's address; removed at the end."""
     rows = overlapping_components(n_rows, n_features, seed=seed)
     per_file = -(-n_rows // n_files)

@@ -7,6 +7,7 @@ it cannot be, the comparison is left out and says why.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ ENVIRONMENT = ROOT / ".venv-onedal"
 PYTHON = ENVIRONMENT / "bin" / "python"
 LOCK = ROOT / "infra" / "requirements-onedal.txt"
 INSTALLED = ENVIRONMENT / ".installed"
+VERSION = re.findall(r"^daal4py==(\S+)", LOCK.read_text(), re.MULTILINE)[0]
 CONTESTANT = Path(__file__).parent / "onedal_contestant.py"
 
 

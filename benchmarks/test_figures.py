@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
-from benchmarks import dask_overhead, em_step, grid_step, pass_zero, record, select_grid
+from benchmarks import dask_overhead, em_step, grid_step, onedal, pass_zero, record, select_grid
 from benchmarks.data import overlapping_components
 from benchmarks.steps import held, peer_step, reference_of, seed_grid, step
 from benchmarks.timing import Measure, Spread, interleaved
@@ -95,3 +97,16 @@ def test_a_missed_requirement_is_told_by_the_exit_code() -> None:
 def test_small_figures_are_not_recorded() -> None:
     with pytest.raises(SystemExit):
         record.options_of(["--small", "--record"], repeats=1)
+
+
+def test_where_onedal_cannot_be_installed_it_is_left_out_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(onedal, "INSTALLED", tmp_path / ".installed")
+    monkeypatch.setattr(onedal, "ENVIRONMENT", tmp_path)
+    monkeypatch.setattr(onedal, "PYTHON", Path("/bin/false"))
+    monkeypatch.setattr(sys, "executable", "/bin/true")
+    interpreter = onedal.environment()
+    with onedal.onedal_step(interpreter, ROWS, seed_grid(ROWS, 1)[0]) as contestants:
+        assert contestants == {}
+    assert "oneDAL is left out" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gmmdask.nightly.model import bundle_uri
 from gmmdask.nightly.night import Night
 from gmmdask.settings import Settings
 from gmmdask.warehouse import Release
@@ -124,7 +125,7 @@ def _where(settings: Settings, run: Row) -> str:
     return (
         f"[bold]Where to look[/]\n"
         f"  warehouse  {path} (views current_assignments, current_segments, champion)\n"
-        f"  model      {_shown(settings.registry.uri)}, {run['model_id']}\n"
+        f"  model      {_shown(bundle_uri(settings, run['model_id']))}\n"
         f"  for example\n"
         f'    python -c "import duckdb; duckdb.connect(\'{path}\', read_only=True).sql(\\"{query}\\").show()"'
     )

@@ -1,11 +1,10 @@
-"""Where a lake lives: a folder on any fsspec filesystem, and the one place that translates the errors of storage.
+"""Where a lake lives: a folder on any fsspec filesystem, and what goes wrong with one of its files.
 
 Nothing here knows Parquet. A location is a value: it is pickled to workers, which open the filesystem again.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,13 +12,10 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
 
-import fsspec
-
-from gmmdask.errors import GmmdaskError, StorageError, UnreadablePartitionError
+from gmmdask.errors import GmmdaskError, UnreadablePartitionError
+from gmmdask.storage import concerns_access, explain, open_storage, reaching, shown, without_secrets
 
 SUFFIXES = (".parquet", ".parq", ".pq")
-_CREDENTIALS = re.compile(r"(?<=://)[^/@]*@|\?.*$")
-_SECRET_NAMES = re.compile("key|secret|token|pass|sas|credential|connection_string", re.IGNORECASE)
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 
 
@@ -44,7 +40,7 @@ class Location:
     @property
     def shown(self) -> str:
         """The URI without credentials."""
-        return _CREDENTIALS.sub("", self.uri)
+        return shown(self.uri)
 
     def open_filesystem(self) -> tuple[Any, str]:
         """Return the fsspec filesystem and the root path on it.
@@ -54,9 +50,8 @@ class Location:
         StorageError
             The protocol is unknown or its options are not accepted.
         """
-        with self._reaching():
-            filesystem, root = fsspec.core.url_to_fs(self.uri, **self.storage_options)
-            return filesystem, str(root).rstrip("/") or "/"
+        filesystem, root = open_storage(self.uri, self.storage_options)
+        return filesystem, root.rstrip("/") or "/"
 
     def resolve(self) -> Location:
         """Return the same location independent of the folder that a process happens to work in.
@@ -80,7 +75,7 @@ class Location:
             There is no such folder or bucket, or it cannot be reached.
         """
         filesystem, root = self.open_filesystem()
-        with self._reaching():
+        with reaching(self.uri, self.storage_options):
             filesystem.invalidate_cache()
             found = filesystem.find(root, detail=True)
             if not found and not filesystem.exists(root):
@@ -103,6 +98,8 @@ class Location:
         ------
         UnreadablePartitionError
             The file is gone, changed since it was listed, or its content cannot be read.
+        StorageError
+            The store refuses the credentials or does not answer.
         """
         filesystem, root = self.open_filesystem()
         full = root if path == PurePosixPath(root).name and not filesystem.isdir(root) else f"{root.rstrip('/')}/{path}"
@@ -111,27 +108,6 @@ class Location:
                 _require_unchanged(filesystem, full, path, fingerprint)
             with filesystem.open(full, "rb", cache_type="none") as file:
                 yield cast("IO[bytes]", file)
-
-    @contextmanager
-    def _reaching(self) -> Iterator[None]:
-        try:
-            yield
-        except GmmdaskError:
-            raise
-        except FileNotFoundError as error:
-            raise StorageError(f"there is no folder or bucket {self.shown!r}; check the address") from error
-        except PermissionError as error:
-            told = self._without_credentials(error)
-            raise StorageError(f"{self.shown!r} refused the credentials ({told}); check the environment") from error
-        except Exception as error:
-            told = self._without_credentials(error)
-            raise StorageError(f"{self.shown!r} cannot be reached ({type(error).__name__}: {told})") from error
-
-    def _without_credentials(self, error: Exception) -> str:
-        text = str(error).replace(self.uri, self.shown)
-        for secret in _secrets(self.storage_options):
-            text = text.replace(secret, "***")
-        return text
 
 
 def fingerprint_of(info: Mapping[str, Any]) -> str:
@@ -161,18 +137,12 @@ def unreadable(partition: str) -> Iterator[None]:
             f"partition {partition!r} is gone since the lake was opened; open the lake again"
         ) from error
     except Exception as error:
+        if concerns_access(error):
+            raise explain(error, partition, said_by="partition ") from error
         raise UnreadablePartitionError(
-            f"partition {partition!r} cannot be read ({type(error).__name__}: {error}); "
+            f"partition {partition!r} cannot be read ({type(error).__name__}: {without_secrets(str(error))}); "
             "restore or remove the file, then open the lake again"
         ) from error
-
-
-def _secrets(options: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in options.items():
-        if isinstance(value, Mapping):
-            yield from _secrets(value)
-        elif isinstance(value, str) and value and _SECRET_NAMES.search(name):
-            yield value
 
 
 def _require_unchanged(filesystem: Any, full: str, path: str, fingerprint: str) -> None:

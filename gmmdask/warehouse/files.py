@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from gmmdask.errors import GmmdaskError, StorageError
-
-OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"}
-"""Protocols without real folders: asking for one costs a request, and on S3 may even create a bucket."""
+from gmmdask import storage
 
 
 @contextmanager
@@ -24,7 +21,7 @@ def created(filesystem: Any, path: str) -> Iterator[Any]:
         It cannot be written.
     """
     with reaching(path):
-        if not OBJECT_STORES.intersection(_protocols(filesystem)):
+        if storage.has_folders(filesystem):
             filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
         if is_local(filesystem):
             with _created_on_disk(path) as file:
@@ -45,37 +42,14 @@ def _created_on_disk(path: str) -> Iterator[Any]:
         partial.unlink(missing_ok=True)
 
 
-@contextmanager
-def reaching(path: str) -> Iterator[None]:
-    """Translate the errors of storage in a block that reads or writes a path.
-
-    Raises
-    ------
-    StorageError
-        The path is gone, refuses the credentials, or cannot be reached; names it.
-    """
-    try:
-        yield
-    except GmmdaskError:
-        raise
-    except FileNotFoundError as error:
-        raise StorageError(f"staging: there is no {path}; check that its bucket or folder exists") from error
-    except PermissionError as error:
-        raise StorageError(f"staging: {path} refused the credentials ({error}); check the environment") from error
-    except Exception as error:
-        if not isinstance(error, OSError) and not type(error).__module__.startswith(("botocore", "aiohttp")):
-            raise
-        raise StorageError(f"staging: {path} cannot be used ({type(error).__name__}: {error})") from error
+def reaching(path: str) -> AbstractContextManager[None]:
+    """Translate the errors of storage in a block that reads or writes a path of the staging area."""
+    return storage.reaching(path, said_by="staging: ")
 
 
 def is_local(filesystem: Any) -> bool:
     """Return whether a filesystem is this machine's own disk."""
-    return "file" in _protocols(filesystem)
-
-
-def _protocols(filesystem: Any) -> tuple[str, ...]:
-    protocol = filesystem.protocol
-    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+    return "file" in storage.protocols(filesystem)
 
 
 def uris(filesystem: Any, paths: Iterable[str]) -> list[str]:

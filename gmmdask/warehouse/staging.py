@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gmmdask.errors import InvalidInputError, WarehouseError
+from gmmdask.storage import open_storage
 from gmmdask.warehouse.files import created, reaching, sizes, subfolders
 from gmmdask.warehouse.release import Publication, Release, StagedFile, StagedRows, conform_tables
 from gmmdask.warehouse.schema import Table, conform
@@ -209,10 +209,11 @@ class Staging:
     def remove(self, run_id: str, *, keep: Attempt | None = None) -> int:
         """Remove the attempts at a run but the one to keep, and return how many went."""
         superseded = [attempt for attempt in self.attempts(run_id) if keep is None or attempt.folder != keep.folder]
-        for attempt in superseded:
-            self.filesystem.rm(attempt.folder, recursive=True)
-        if keep is None and self.filesystem.isdir(f"{self.folder}/{run_id}"):
-            self.filesystem.rm(f"{self.folder}/{run_id}", recursive=True)
+        with reaching(f"{self.folder}/{run_id}"):
+            for attempt in superseded:
+                self.filesystem.rm(attempt.folder, recursive=True)
+            if keep is None and self.filesystem.isdir(f"{self.folder}/{run_id}"):
+                self.filesystem.rm(f"{self.folder}/{run_id}", recursive=True)
         return len(superseded)
 
     def _attempt(self, run_id: str, name: str) -> Attempt:
@@ -229,7 +230,7 @@ def open_staging(root: str, storage_options: Mapping[str, Any] | None = None) ->
     storage_options : mapping, optional
         For the filesystem. Credentials belong in the environment instead.
     """
-    filesystem, path = fsspec.url_to_fs(root, **(storage_options or {}))
+    filesystem, path = open_storage(root, storage_options)
     return Staging(filesystem=filesystem, folder=f"{path.rstrip('/')}/staging")
 
 

@@ -57,7 +57,7 @@ def run(options: Options) -> Section:
         name="dask_overhead",
         title="Dask on 2 workers against the serial engine",
         lines=(
-            "Wall time of a pass over a lake held in memory; median (smallest-largest) of interleaved rounds.",
+            "Wall time of a pass over a lake held in memory; median (smallest–largest) of interleaved rounds.",
             "",
             *table(
                 ["pass", "serial ms", "dask ms", "dask / serial", "dask − serial ms"],

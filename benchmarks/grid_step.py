@@ -52,7 +52,7 @@ def run(options: Options) -> Section:
         name="grid_step",
         title=f"One EM step of the seed grid ({4 * largest} candidates, {components} components), one thread",
         lines=(
-            f"Median (smallest-largest) of {options.repeats} interleaved rounds; the last column per row and component.",
+            f"Median (smallest–largest) of {options.repeats} interleaved rounds; the last column per row and component.",
             "",
             *table(["rows × d", "gmmdask ms", "scikit-learn ms", "ratio", "gmmdask ns"], rows),
             "",

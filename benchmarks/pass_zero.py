@@ -61,7 +61,7 @@ def run(options: Options) -> Section:
         name="pass_zero",
         title=f"Pass 0 over {n_rows:,} rows × {N_FEATURES} features in Parquet, one thread",
         lines=(
-            f"Median (smallest-largest) of {options.repeats} interleaved rounds. Plain: pyarrow, columns as NumPy arrays. Lake:",
+            f"Median (smallest–largest) of {options.repeats} interleaved rounds. Plain: pyarrow, columns as NumPy arrays. Lake:",
             "leaves as gmmdask decodes them. Pass 0: those, with counts, moments, missing patterns and the reservoir.",
             "",
             *table(["read", "ms", "× plain", "ns per row"], rows),

@@ -145,25 +145,7 @@ def run(options: Options) -> Section:
     return Section(
         name="select_grid",
         title=f"select over the seed grid ({4 * largest} candidates, {N_FEATURES} features)",
-        lines=(
-            "A Parquet lake on 2 workers of one thread. Memory: resident set before the search → its peak.",
-            "",
-            *table(
-                ["rows, seed", "seconds", "passes", "driver MB", "worker MB", "worker MB", "winner"], _lakes(lake_runs)
-            ),
-            "",
-            "An array on one processor: select, scikit-learn's fits (defaults, random_state=0), select again.",
-            "",
-            *table(
-                ["rows, seed", "select s", "scikit-learn s", "ratio", "unconverged", "cells", "lowest gap, nats/row"],
-                _compared(comparisons),
-            ),
-            "",
-            f"Cells: those polished and the best {BEST}; gap: select's mean log-likelihood less scikit-learn's.",
-            "Unconverged: fits that scikit-learn ended at 100 iterations.",
-            "",
-            *lines,
-        ),
+        lines=(*_lakes(lake_runs), "", *_compared(comparisons), "", *lines),
         missed=missed,
     )
 
@@ -173,8 +155,8 @@ def _lake_run(n_rows: int, seed: int, largest: int, *, small: bool) -> LakeRun:
         return search_lake(folder, seed, largest, False) if small else isolated_search(folder, seed, largest)
 
 
-def _lakes(runs: Sequence[LakeRun]) -> list[list[object]]:
-    return [
+def _lakes(runs: Sequence[LakeRun]) -> list[str]:
+    rows = [
         [
             f"{one.n_rows:,}, {one.seed}",
             f"{one.seconds:.1f}",
@@ -184,10 +166,16 @@ def _lakes(runs: Sequence[LakeRun]) -> list[list[object]]:
         ]
         for one in runs
     ]
-
-
-def _compared(comparisons: Sequence[Comparison]) -> list[list[object]]:
     return [
+        "A Parquet lake on 2 workers of one thread; the driver searches the sample on all processors while they wait.",
+        "Memory: resident set before the search → its peak.",
+        "",
+        *table(["rows, seed", "seconds", "passes", "driver MB", "worker MB", "worker MB", "winner"], rows),
+    ]
+
+
+def _compared(comparisons: Sequence[Comparison]) -> list[str]:
+    rows = [
         [
             f"{one.n_rows:,}, {one.seed}",
             " ".join(f"{seconds:.1f}" for seconds in one.ours),
@@ -198,6 +186,16 @@ def _compared(comparisons: Sequence[Comparison]) -> list[list[object]]:
             f"{one.lowest[1]:+.1e} ({one.lowest[0]})",
         ]
         for one in comparisons
+    ]
+    return [
+        "An array on one processor: select, scikit-learn's fits (defaults, random_state=0), select again.",
+        "",
+        *table(
+            ["rows, seed", "select s", "scikit-learn s", "ratio", "unconverged", "cells", "lowest gap, nats/row"], rows
+        ),
+        "",
+        f"Cells: those polished and the best {BEST}; gap: select's mean log-likelihood less scikit-learn's.",
+        "Unconverged: fits that scikit-learn ended at 100 iterations.",
     ]
 
 

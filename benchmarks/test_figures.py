@@ -78,7 +78,7 @@ def test_contestants_take_turns_after_a_round_that_is_not_measured() -> None:
 def test_a_ratio_is_of_paired_repeats() -> None:
     ratio = Spread((2.0, 30.0, 5.0)).over(Spread((1.0, 10.0, 1.0)))
     assert ratio == Spread((2.0, 3.0, 5.0))
-    assert str(ratio) == "3.00 (2.00-5.00)"
+    assert str(ratio) == "3.00 (2.00–5.00)"
 
 
 def test_recording_replaces_the_section_of_that_name_alone() -> None:

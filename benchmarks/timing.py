@@ -50,7 +50,7 @@ class Spread:
     def __str__(self) -> str:
         """Return the median and, in brackets, the smallest and the largest."""
         shown = [_digits(value) for value in (self.median, min(self.values), max(self.values))]
-        return f"{shown[0]} ({shown[1]}-{shown[2]})"
+        return f"{shown[0]} ({shown[1]}–{shown[2]})"
 
 
 def _digits(value: float) -> str:

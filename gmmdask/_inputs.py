@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmmdask.engine import Engine, LocalEngine
+from gmmdask.engine.pools import one_thread
 from gmmdask.lake import ArraySource
 from gmmdask.mixture.em import FitState
 from gmmdask.mixture.parameters import MixtureParameters
@@ -27,7 +28,6 @@ from gmmdask.mixture.stack import Reference
 from gmmdask.mixture.structures import DIAGONAL, FULL, SPHERICAL, FloatArray
 from gmmdask.source import LEAF_ROWS, Source
 from gmmdask.training.evaluation import require_finite
-from gmmdask.training.starts import one_thread
 
 BLOCK_ROWS = 65_536
 """Rows scored at a time: bounds the memory of predictions beside their result."""

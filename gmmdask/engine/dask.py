@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 from gmmdask.engine import tasks
 from gmmdask.engine.fingerprint import NumericFingerprint, numeric_fingerprint
 from gmmdask.engine.memory import fits_in_memory, machine_bytes
+from gmmdask.engine.pools import one_thread
 from gmmdask.engine.port import R, S
 from gmmdask.engine.tasks import Job, not_empty
 from gmmdask.engine.tree import Shape, Span, TaskSize, Tree, fold, partition_runs, plan
@@ -118,7 +119,7 @@ class DaskEngine:
     def map(self, source: Source, function: Callable[..., R], arguments: tuple[Any, ...] = (), *, name: str) -> list[R]:
         """Apply a function to every partition, in order: see `Engine.map`."""
         runs = partition_runs(source.partitions, len(source.features), self._task_size(source))
-        with threadpool_limits(limits=1), self._submissions(name) as submissions, _cluster_failures(name):
+        with one_thread(), self._submissions(name) as submissions, _cluster_failures(name):
             shared = submissions.share("source", source)
             job = submissions.share("arguments", self._job(name, function, arguments))
             visits = [
@@ -139,7 +140,7 @@ class DaskEngine:
         size = self._task_size(source, LARGEST_HELD_BYTES if in_memory else None)
         tree = plan(source.partitions, len(source.features), size)
         # The driver's own products, between the passes, must not depend on its number of threads either.
-        with threadpool_limits(limits=1), self._submissions("data") as submissions:
+        with one_thread(), self._submissions("data") as submissions:
             yield _DaskData(self, source, tree, submissions, in_memory=in_memory)
 
     def _job(self, name: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Job:

@@ -15,9 +15,8 @@ from functools import partial
 from threading import Event
 from typing import Any, TypeVar
 
-from threadpoolctl import threadpool_limits
-
 from gmmdask.engine.memory import fits_in_memory, machine_bytes
+from gmmdask.engine.pools import one_thread
 from gmmdask.engine.port import R, S
 from gmmdask.engine.tasks import (
     DecodedSpan,
@@ -65,21 +64,21 @@ class LocalEngine:
         self, source: Source, summarize: Callable[..., S], arguments: tuple[Any, ...] = (), *, name: str
     ) -> S:
         """Summarise every leaf once and combine the summaries: see `Engine.map_reduce`."""
-        with threadpool_limits(limits=1):
+        with one_thread():
             return self._opened(source, in_memory=False).map_reduce(summarize, arguments, name=name)
 
     def map(self, source: Source, function: Callable[..., R], arguments: tuple[Any, ...] = (), *, name: str) -> list[R]:
         """Apply a function to every partition, in order: see `Engine.map`."""
         job = Job(name=name, function=function, arguments=arguments)
         runs = partition_runs(source.partitions, len(source.features), TaskSize(rows=0))
-        with threadpool_limits(limits=1), _in_order(partial(_visit, source), job, runs, self.threads) as visited:
+        with one_thread(), _in_order(partial(_visit, source), job, runs, self.threads) as visited:
             return [result for results in visited for result in results]
 
     @contextmanager
     def hold(self, source: Source) -> Iterator[_LocalData]:
         """Open a source for several passes: see `Engine.hold`."""
         in_memory = fits_in_memory(source, self.memory_limit, "this machine")
-        with threadpool_limits(limits=1):
+        with one_thread():
             data = self._opened(source, in_memory=in_memory)
             try:
                 yield data

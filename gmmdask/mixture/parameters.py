@@ -134,10 +134,9 @@ def _precision_factors(matrices: FloatArray) -> FloatArray:
         smallest = np.linalg.eigvalsh(matrices)[:, 0]
         component = int(np.argmin(smallest))
         raise DegenerateMixtureError(
-            f"Fitting the mixture model failed because some components have ill-defined empirical covariance "
-            f"(component {component}: smallest eigenvalue {smallest[component]:.3g}; for instance caused by "
-            f"singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, "
-            f"or scale the input data."
+            "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance"
+            " caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or"
+            f" scale the input data. Component {component}: smallest eigenvalue {smallest[component]:.3g}."
         ) from error
     inverse = np.linalg.inv(lower)
     return np.ascontiguousarray(np.triu(inverse.transpose(0, 2, 1)))

@@ -14,7 +14,7 @@ from gmmdask.mixture.structures import structure_named
 from gmmdask.source import Source
 from gmmdask.training.em_loop import require_whole, summarize_leaf
 from gmmdask.training.examination import SampleFit
-from gmmdask.training.polish import Evaluation, Polish, final_objection
+from gmmdask.training.polish import Polish, PolishedCandidate, final_objection
 from gmmdask.training.race import race
 from gmmdask.training.results import Candidate, CandidateStatus, GridResult, GridSpec, Progress
 from gmmdask.training.sample import Sample
@@ -116,7 +116,12 @@ def _require_grid(spec: GridSpec, survey: Survey) -> None:
 
 
 def _candidate(
-    cell: Cell, fit: SampleFit | None, evaluation: Evaluation | None, leaving: str, spec: GridSpec, population: float
+    cell: Cell,
+    fit: SampleFit | None,
+    evaluation: PolishedCandidate | None,
+    leaving: str,
+    spec: GridSpec,
+    population: float,
 ) -> Candidate:
     name, k = cell
     if fit is None or evaluation is None:

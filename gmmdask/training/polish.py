@@ -19,7 +19,7 @@ STAGE = "polish: all rows"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Evaluation:
+class PolishedCandidate:
     """A candidate as last evaluated on all the data.
 
     Parameters
@@ -76,7 +76,9 @@ class Polish:
     population: float
     progress: Progress
 
-    def run(self, starts: Mapping[Cell, MixtureParameters], survivors: set[Cell]) -> tuple[dict[Cell, Evaluation], int]:
+    def run(
+        self, starts: Mapping[Cell, MixtureParameters], survivors: set[Cell]
+    ) -> tuple[dict[Cell, PolishedCandidate], int]:
         """Evaluate every start, step and evaluate again as long as it matters.
 
         Parameters
@@ -87,7 +89,7 @@ class Polish:
 
         Returns
         -------
-        evaluations : dict of cell to Evaluation
+        evaluations : dict of cell to PolishedCandidate
         passes : int
             Reads of the full data.
         """
@@ -104,20 +106,20 @@ class Polish:
         self.progress(STAGE, budget, budget, f"{passes} evaluations")
         return evaluations, passes
 
-    def _second_field(self, evaluations: Mapping[Cell, Evaluation], survivors: set[Cell]) -> set[Cell]:
+    def _second_field(self, evaluations: Mapping[Cell, PolishedCandidate], survivors: set[Cell]) -> set[Cell]:
         """Return who takes the first step: all, unless those out of the race would cost more than the others."""
         others = evaluations.keys() - survivors
         affordable = self._cost(evaluations, others) <= self._cost(evaluations, survivors)
         return set(evaluations) if affordable else set(survivors)
 
-    def _cost(self, evaluations: Mapping[Cell, Evaluation], cells: set[Cell]) -> int:
+    def _cost(self, evaluations: Mapping[Cell, PolishedCandidate], cells: set[Cell]) -> int:
         """Return the products per row that a stack of these cells takes."""
         if not cells:
             return 0
         layout = compile_stack([evaluations[cell].parameters for cell in sorted(cells)], self.reference).layout
         return sum(shape.n_components * layout.columns(shape.structure) for shape in layout.candidates)
 
-    def _unsettled(self, evaluations: Mapping[Cell, Evaluation], survivors: set[Cell]) -> set[Cell]:
+    def _unsettled(self, evaluations: Mapping[Cell, PolishedCandidate], survivors: set[Cell]) -> set[Cell]:
         """Return the survivors to go on with: those that could still change the order, and who they could overtake."""
         values = {cell: evaluations[cell].criterion(self.spec, self.population) for cell in survivors}
         reach = {cell: values[cell] - 2.0 * self.population * evaluations[cell].remaining_gain for cell in survivors}
@@ -128,10 +130,10 @@ class Polish:
     def _evaluated(
         self,
         models: Mapping[Cell, MixtureParameters],
-        before: Mapping[Cell, Evaluation],
+        before: Mapping[Cell, PolishedCandidate],
         label: str,
         budget: int,
-    ) -> dict[Cell, Evaluation]:
+    ) -> dict[Cell, PolishedCandidate]:
         cells = list(models)
         self.progress(STAGE, int(label.rsplit("-", 1)[1]) - 1, budget, f"{len(cells)} candidates")
         stack = compile_stack([models[cell] for cell in cells], self.reference)
@@ -141,13 +143,13 @@ class Polish:
         }
 
     def _evaluation(
-        self, stack: Stack, statistics: SufficientStatistics, position: int, before: Evaluation | None
-    ) -> Evaluation:
+        self, stack: Stack, statistics: SufficientStatistics, position: int, before: PolishedCandidate | None
+    ) -> PolishedCandidate:
         parameters, moments = stack.candidates[position], stack.moments(statistics, position)
         total = float(statistics.log_likelihoods[position])
         scale = self.population / statistics.mass
         following = maximize(moments, parameters.structure, self.spec.reg_covar)
-        return Evaluation(
+        return PolishedCandidate(
             parameters=parameters,
             following=following if following.is_positive_definite else None,
             log_likelihood=total * scale,
@@ -156,7 +158,7 @@ class Polish:
         )
 
 
-def final_objection(evaluation: Evaluation, reg_covar: float) -> str:
+def final_objection(evaluation: PolishedCandidate, reg_covar: float) -> str:
     """Return why a polished candidate describes the regularisation instead of the data, or nothing."""
     share = floored_mass(evaluation.parameters, reg_covar)
     if evaluation.following is None:

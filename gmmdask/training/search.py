@@ -14,8 +14,8 @@ from functools import partial
 from typing import TypeVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from gmmdask.engine.pools import one_thread
 from gmmdask.mixture.em import FitState, ModelSpec
 from gmmdask.mixture.parameters import MixtureParameters
 from gmmdask.mixture.stack import compile_stack
@@ -71,7 +71,7 @@ def _each(
     searches: Sequence[ColumnSearch], step: Callable[[ColumnSearch], V], progress: Progress, stage: str
 ) -> list[V]:
     """Run a step for every component count, the longest first, on as many threads as there are processors."""
-    with threadpool_limits(limits=1), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with one_thread(), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         futures = [pool.submit(step, column) for column in reversed(searches)]
         for done, _ in enumerate(as_completed(futures), 1):
             progress(stage, done, len(futures), "")

@@ -7,17 +7,15 @@ same rows and the same random state begin at the same place. Nothing here iterat
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans, kmeans_plusplus
-from threadpoolctl import ThreadpoolController
 
+from gmmdask.engine.pools import one_thread
 from gmmdask.mixture.em import FitState, ModelSpec, maximize
 from gmmdask.mixture.parameters import MixtureParameters
 from gmmdask.mixture.structures import DIAGONAL, FULL, SPHERICAL, TIED, FloatArray, Moments, Structure
@@ -61,20 +59,6 @@ class SampleRows:
             part = self.values[start : start + BLOCK_ROWS]
             weights = np.ones(len(part)) if self.weights is None else self.weights[start : start + BLOCK_ROWS]
             yield np.subtract(part.T, centre[:, None], dtype=np.float64), weights
-
-
-@cache
-def _native_pools() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-def one_thread() -> AbstractContextManager[Any]:
-    """Return a context in which BLAS and OpenMP run one thread.
-
-    The libraries are looked up once: finding them takes longer than a fit of a thousand rows.
-    """
-    limited: AbstractContextManager[Any] = _native_pools().limit(limits=1)
-    return limited
 
 
 def draw_starts(

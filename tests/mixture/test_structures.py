@@ -92,7 +92,7 @@ def test_a_singular_covariance_is_named_with_its_component() -> None:
         structure=FULL, weights=np.full(2, 0.5), means=np.zeros((2, 2)), covariances=matrices
     )
     assert not parameters.is_positive_definite
-    with pytest.raises(DegenerateMixtureError, match="component 1"):
+    with pytest.raises(DegenerateMixtureError, match="Component 1"):
         _ = parameters.precision_factors
 
 

@@ -34,7 +34,6 @@ EXCLUDED: dict[str, str] = {
     "test_gaussian_mixture_precisions_init": INTERNAL,
     "test_gaussian_mixture_all_init_does_not_estimate_gaussian_parameters": INTERNAL,
     "test_init": ROUNDING,
-    "test_regularisation": "the error names the collapsed component inside the sentence that the test looks for",
 }
 
 pytestmark = [

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmmdask.engine import Engine, LocalEngine
-from gmmdask.engine.pools import one_thread
+from gmmdask.engine.pools import one_thread, single_threaded_workers
 from gmmdask.lake import ArraySource
 from gmmdask.mixture.em import FitState
 from gmmdask.mixture.parameters import MixtureParameters
@@ -140,7 +139,7 @@ def _joined(block: Callable[[int], NDArray[Any]], starts: range, n_rows: int) ->
     def fill(start: int) -> None:
         joined[start : start + BLOCK_ROWS] = block(start)
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with single_threaded_workers(len(os.sched_getaffinity(0))) as pool:
         list(pool.map(fill, starts[1:]))
     return joined
 

@@ -16,7 +16,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from gmmdask.engine.memory import fits_in_memory, machine_bytes
-from gmmdask.engine.pools import one_thread
+from gmmdask.engine.pools import one_thread, single_threaded_workers
 from gmmdask.engine.port import R, S
 from gmmdask.engine.tasks import (
     DecodedSpan,
@@ -159,7 +159,7 @@ def _in_order(task: Callable[[Job, Any], T], job: Job, items: Iterable[Any], thr
         return
     stopped = Event()
     stoppable = replace(job, function=partial(_unless_stopped, stopped, job.function))
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="gmmdask")
+    pool = single_threaded_workers(threads)
     try:
         yield _windowed(pool, partial(task, stoppable), items, 2 * threads)
     finally:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from typing import Any
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from threadpoolctl import threadpool_limits
 
 
-def one_thread() -> AbstractContextManager[Any]:
-    """Return a context in which BLAS and OpenMP run one thread; the limit is the whole process's.
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let BLAS and OpenMP run one thread in this block.
 
     The loaded libraries are looked up anew each time, which takes milliseconds: one that came since must not escape.
     """
-    return threadpool_limits(limits=1)
+    with threadpool_limits(limits=1):
+        yield
+
+
+def single_threaded_workers(threads: int) -> ThreadPoolExecutor:
+    """Return a pool whose threads run BLAS and OpenMP with one thread each; use it within `one_thread`.
+
+    BLAS keeps its number for the process, OpenMP one for each thread: a limit set by the caller would not reach them.
+    """
+    return ThreadPoolExecutor(threads, thread_name_prefix="gmmdask", initializer=threadpool_limits, initargs=(1,))

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
-from gmmdask.engine.pools import one_thread
+from gmmdask.engine.pools import one_thread, single_threaded_workers
 from gmmdask.mixture.em import FitState, ModelSpec
 from gmmdask.mixture.parameters import MixtureParameters
 from gmmdask.mixture.stack import compile_stack
@@ -71,7 +71,7 @@ def _each(
     searches: Sequence[ColumnSearch], step: Callable[[ColumnSearch], V], progress: Progress, stage: str
 ) -> list[V]:
     """Run a step for every component count, the longest first, on as many threads as there are processors."""
-    with one_thread(), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with one_thread(), single_threaded_workers(len(os.sched_getaffinity(0))) as pool:
         futures = [pool.submit(step, column) for column in reversed(searches)]
         for done, _ in enumerate(as_completed(futures), 1):
             progress(stage, done, len(futures), "")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from gmmdask.engine import LocalEngine
 from gmmdask.errors import InconsistentStatisticsError, InvalidInputError, NoSoundCandidateError
@@ -16,6 +17,7 @@ from gmmdask.mixture.statistics import SufficientStatistics
 from gmmdask.training.em_loop import require_whole, summarize_leaf
 from gmmdask.training.grid import search_grid
 from gmmdask.training.results import Candidate, GridResult, GridSpec
+from gmmdask.training.seeds import kmeans_labels
 from tests.training.worlds import SMALL, searched, surveyed, three_clusters
 
 
@@ -61,6 +63,20 @@ def test_threads_and_repetition_change_no_byte(monkeypatch: pytest.MonkeyPatch) 
     assert bytes_of(searched(values, threads=2)) == bytes_of(first)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
     assert bytes_of(searched(values)) == bytes_of(first)
+
+
+def test_native_pools_run_one_thread_in_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenMP too, whose number belongs to each thread: k-means gives other bytes with two."""
+    seen = set()
+
+    def watched(*arguments: object) -> object:
+        seen.update(library["num_threads"] for library in threadpool_info())
+        return kmeans_labels(*arguments)
+
+    monkeypatch.setattr("gmmdask.training.seeds.kmeans_labels", watched)
+    with threadpool_limits(limits=2):
+        searched(three_clusters(300))
+    assert seen == {1}
 
 
 def test_another_seed_gives_other_starts_and_the_same_answer() -> None:

@@ -14,14 +14,14 @@ def prefect_server(tmp_path_factory) -> Iterator[None]:
     patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
     patch.setenv("DO_NOT_TRACK", "1")
     patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    patch.setenv("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90")
+    patch.setenv("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Prefect's own, on import and while its server starts
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
         from prefect.testing.utilities import prefect_test_harness
 
         with (
-            prefect_test_harness(server_startup_timeout=90),
+            prefect_test_harness(server_startup_timeout=180),
             temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
         ):
             yield

@@ -15,6 +15,7 @@ from tests.nightly.test_night import contents
 
 pytestmark = [
     pytest.mark.usefixtures("prefect_server"),
+    pytest.mark.timeout(300),  # the first test waits for the server
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
 ]
 

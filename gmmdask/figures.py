@@ -53,7 +53,12 @@ def _line(candidates: Sequence[Candidate], criterion: str, *, show_legend: bool)
         legendgroup=name,
         showlegend=show_legend,
         line={"color": COLOURS[name]},
-        marker={"size": 8, "symbol": [SYMBOLS[c.status] for c in candidates], "line": {"width": 2}},
+        marker={
+            "size": 8,
+            "symbol": [SYMBOLS[c.status] for c in candidates],
+            "color": COLOURS[name],
+            "line": {"width": 2, "color": COLOURS[name]},
+        },
         text=[f"{c.status}{': ' if c.reason else ''}{c.reason}" for c in candidates],
         hovertemplate="%{x} components: %{y:.6s}<br>%{text}",
     )

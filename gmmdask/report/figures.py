@@ -37,6 +37,8 @@ STRONG_DIFFERENCE = 2.0
 LONGEST_FEATURE, LONGEST_SEGMENT = 30, 26
 FEW_SEGMENTS = 6
 ROW_HEIGHT = 26
+TILT = -40
+LONGEST_AXIS_TITLE = 70
 
 
 def colour(segment_id: int) -> str:
@@ -68,10 +70,14 @@ def profile_figure(profiles: Profiles, segments: Sequence[Segment]) -> go.Figure
         showscale=False,
     )
     figure = go.Figure(heatmap)
-    figure.update_xaxes(**_labels(_segment_ticks(segments)), side="top", showgrid=False, **_tilt(segments))
+    title = "" if _are_told(segments) else "segment"
+    figure.update_xaxes(**_labels(_segment_ticks(segments)), title_text=title, side="top", showgrid=False)
+    figure.update_xaxes(tickangle=TILT if _is_tilted(segments) else 0, ticklabeloverflow="allow")
     labels = [plain(shortened(feature, LONGEST_FEATURE)) for feature in profiles.features]
     figure.update_yaxes(**_labels(labels), autorange="reversed", showgrid=False, automargin=True)
-    return _styled(figure, height=ROW_HEIGHT * len(labels) + _heading_height(segments) + 20)
+    figure = styled(figure, height=ROW_HEIGHT * len(labels) + _heading_height(segments) + 20)
+    # Tilted labels lean out of the picture on the right, and no automatic margin knows of it.
+    return figure.update_layout(margin_r=110) if _is_tilted(segments) else figure
 
 
 def certainty_figure(certainty: Mapping[int, Certainty], segments: Sequence[Segment]) -> go.Figure:
@@ -92,7 +98,7 @@ def certainty_figure(certainty: Mapping[int, Certainty], segments: Sequence[Segm
             orientation="h",
             name=title,
             marker={"color": fill, "line": {"color": "white", "width": 1}},
-            text=[f"{share:.0%}".replace("%", " %") if share >= 0.06 else "" for share in shares],
+            text=[f"{share:.0%}" if share >= 0.06 else "" for share in shares],
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,
@@ -101,10 +107,10 @@ def certainty_figure(certainty: Mapping[int, Certainty], segments: Sequence[Segm
             hovertemplate="%{hovertext}<extra></extra>",
         )
     figure.update_layout(barmode="stack", bargap=0.25, legend=_legend_above())
-    figure.update_xaxes(range=[0, 1], tickformat=".0%", showgrid=False)
+    figure.update_xaxes(range=[0, 1], showticklabels=False, showgrid=False)
     labels = [plain(shortened(one.label, LONGEST_FEATURE)) for one in shown]
     figure.update_yaxes(**_labels(labels), autorange="reversed", automargin=True, showgrid=False)
-    return _styled(figure, height=ROW_HEIGHT * len(shown) + 90)
+    return styled(figure, height=ROW_HEIGHT * len(shown) + 50)
 
 
 def projection_figure(projection: Projection, segments: Sequence[Segment], units: Mapping[str, str]) -> go.Figure:
@@ -119,8 +125,8 @@ def projection_figure(projection: Projection, segments: Sequence[Segment], units
         figure.add_annotation(**_number(one, projection.centres[one.position], projection.limits))
     figure.update_xaxes(title_text=_axis_title(projection, 0, units), range=projection.limits[0].tolist())
     figure.update_yaxes(title_text=_axis_title(projection, 1, units), range=projection.limits[1].tolist())
-    figure.update_layout(legend={"itemsizing": "constant", "font": {"size": 12}, "tracegroupgap": 2})
-    return _styled(figure, height=max(520, 24 * len(segments) + 120))
+    figure.update_layout(legend={"font": {"size": 12}, "tracegroupgap": 0})
+    return styled(figure, height=max(520, 24 * len(segments) + 120))
 
 
 def marginal_figure(
@@ -139,7 +145,7 @@ def marginal_figure(
         )
     figure.update_xaxes(title_text=plain(feature))
     figure.update_yaxes(title_text="density", showticklabels=False)
-    return _styled(figure, height=420)
+    return styled(figure, height=420)
 
 
 def density_figure(densities: Densities, threshold: float | None) -> go.Figure:
@@ -161,7 +167,7 @@ def density_figure(densities: Densities, threshold: float | None) -> go.Figure:
         figure.add_vline(x=threshold, line={"color": INK, "width": 1, "dash": "dot"}, annotation_text=label)
     figure.update_xaxes(title_text="log density (nats); unusual rows lie on the left")
     figure.update_yaxes(title_text="rows", tickformat=",")
-    return _styled(figure, height=300)
+    return styled(figure, height=300)
 
 
 def _labels(texts: Sequence[str]) -> dict[str, Any]:
@@ -169,14 +175,15 @@ def _labels(texts: Sequence[str]) -> dict[str, Any]:
     return {"tickmode": "array", "tickvals": list(range(len(texts))), "ticktext": list(texts)}
 
 
+def _are_told(segments: Sequence[Segment]) -> bool:
+    """Return whether segments are told by name, as long as there are names or few numbers, and not by number alone."""
+    return any(one.name for one in segments) or len(segments) <= FEW_SEGMENTS
+
+
 def _segment_ticks(segments: Sequence[Segment]) -> list[str]:
-    if any(one.name for one in segments):
+    if _are_told(segments):
         return [plain(shortened(one.label, LONGEST_SEGMENT)) for one in segments]
-    return [one.label if len(segments) <= FEW_SEGMENTS else str(one.segment_id) for one in segments]
-
-
-def _tilt(segments: Sequence[Segment]) -> dict[str, Any]:
-    return {"tickangle": -40} if _is_tilted(segments) else {"tickangle": 0}
+    return [str(one.segment_id) for one in segments]
 
 
 def _is_tilted(segments: Sequence[Segment]) -> bool:
@@ -185,7 +192,7 @@ def _is_tilted(segments: Sequence[Segment]) -> bool:
 
 
 def _heading_height(segments: Sequence[Segment]) -> int:
-    return 40 if not _is_tilted(segments) else 40 + 5 * max(len(text) for text in _segment_ticks(segments))
+    return 58 if not _is_tilted(segments) else 40 + 5 * max(len(text) for text in _segment_ticks(segments))
 
 
 def _legend_above() -> dict[str, Any]:
@@ -229,12 +236,17 @@ def _number(one: Segment, centre: NDArray[np.float64], limits: NDArray[np.float6
 def _axis_title(projection: Projection, axis: int, units: Mapping[str, str]) -> str:
     if projection.features:
         return plain(with_unit(projection.features[axis], units))
-    directions = {"more": "", "less": ""}
-    for feature, correlation in projection.loadings[axis]:
-        side = "more" if correlation > 0 else "less"
-        directions[side] += f"{', ' if directions[side] else ''}{shortened(feature, LONGEST_SEGMENT)}"
-    told = [f"{side} {features}" for side, features in directions.items() if features]
-    return plain("; ".join(told)) + (" →" if axis == 0 else " ↑")
+    loadings = projection.loadings[axis]
+    titles = [_direction(loadings[:number]) for number in range(len(loadings), 0, -1)]
+    return f"→  {plain(next((title for title in titles if len(title) <= LONGEST_AXIS_TITLE), titles[-1]))}"
+
+
+def _direction(loadings: Sequence[tuple[str, float]]) -> str:
+    told = []
+    for side, sign in (("more", 1), ("less", -1)):
+        names = [shortened(feature, LONGEST_FEATURE) for feature, correlation in loadings if sign * correlation > 0]
+        told += [f"{side} {', '.join(names)}"] if names else []
+    return "; ".join(told)
 
 
 def _profile_hover(profiles: Profiles, feature: str, one: Segment, name: str) -> str:
@@ -254,16 +266,18 @@ def _density_hover(densities: Densities, number: int) -> str:
     return f"{span} nats: {count(densities.counts[number])} rows"
 
 
-def _styled(figure: go.Figure, *, height: int) -> go.Figure:
+def styled(figure: go.Figure, *, height: int) -> go.Figure:
+    """Return a figure in the report's type and colours, as wide as the page."""
     figure.update_layout(
         template="plotly_white",
         height=height,
-        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        margin={"l": 10, "r": 10, "t": 34, "b": 10},
         font={"family": FONT, "size": 12, "color": INK},
         hoverlabel={"bgcolor": "white", "font": {"family": FONT, "size": 12, "color": INK}, "align": "left"},
         title=None,
         width=None,
     )
+    figure.update_annotations(font_size=12)
     figure.update_xaxes(automargin=True, gridcolor=LINE, zeroline=False, title_font={"color": QUIET})
     figure.update_yaxes(automargin=True, gridcolor=LINE, zeroline=False, title_font={"color": QUIET})
     return figure

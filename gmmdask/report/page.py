@@ -28,7 +28,7 @@ from gmmdask.report.reading import read_findings
 from gmmdask.scoring import SegmentModel
 from gmmdask.warehouse import Warehouse
 
-FIGURE_SETTINGS = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+FIGURE_SETTINGS = {"displayModeBar": False, "responsive": True}
 FILTERS = ("count", "percent", "measure", "signed", "day", "moment", "plural", "shortened")
 
 
@@ -135,7 +135,7 @@ def _figures(findings: Findings, model: SegmentModel | None, sample: NDArray[Any
     if findings.certainty:
         drawn["certainty"] = figures.certainty_figure(findings.certainty, findings.segments)
     if findings.best is not None:
-        drawn["grid"] = grid_figure(findings.candidates, findings.best)
+        drawn["grid"] = figures.styled(grid_figure(findings.candidates, findings.best), height=400)
     if findings.densities is not None:
         drawn["density"] = figures.density_figure(findings.densities, findings.run["anomaly_threshold"])
     return drawn

@@ -104,8 +104,10 @@ def discriminant_axes(parameters: MixtureParameters) -> FloatArray:
         remainder = column - useful @ (useful.T @ column)
         if useful.shape[1] < 2 and np.linalg.norm(remainder) > 0.5:
             useful = np.column_stack([useful, remainder / np.linalg.norm(remainder)])
-    axes = whitening @ useful
-    return np.asarray(axes * np.where(axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0))
+    axes = np.asarray(whitening @ useful)
+    correlations = _correlations(parameters, axes)
+    strongest = correlations[np.abs(correlations).argmax(axis=0), [0, 1]]
+    return axes * np.where(strongest < 0, -1.0, 1.0)
 
 
 def marginal(model: SegmentModel, n_points: int = 400) -> tuple[FloatArray, FloatArray]:
@@ -149,16 +151,19 @@ def _outlines(covariances: FloatArray) -> FloatArray:
     return np.asarray((np.linalg.cholesky(covariances) @ circle).transpose(0, 2, 1))
 
 
-def _loadings(
-    parameters: MixtureParameters, axes: FloatArray, features: tuple[str, ...]
-) -> tuple[tuple[tuple[str, float], ...], ...]:
-    """Return the correlations over all rows between each axis and the features, the strongest first."""
+def _correlations(parameters: MixtureParameters, axes: FloatArray) -> FloatArray:
+    """Return the correlations over all rows between the features and each axis, shape (n_features, 2)."""
     offsets = parameters.means - parameters.weights @ parameters.means
     total = np.einsum("k,kij->ij", parameters.weights, parameters.matrices + offsets[:, :, None] * offsets[:, None, :])
     shared = total @ axes
-    scale = np.sqrt(np.diagonal(total))[:, None] * np.sqrt(np.einsum("ia,ia->a", axes, shared))
+    return np.asarray(shared / np.sqrt(np.diagonal(total)[:, None] * np.einsum("ia,ia->a", axes, shared)))
+
+
+def _loadings(
+    parameters: MixtureParameters, axes: FloatArray, features: tuple[str, ...]
+) -> tuple[tuple[tuple[str, float], ...], ...]:
     told = []
-    for correlations in (shared / scale).T:
+    for correlations in _correlations(parameters, axes).T:
         order = np.argsort(-np.abs(correlations), kind="stable")[:LOADINGS_TOLD]
         strong = [j for j in order if abs(correlations[j]) >= LOADING_WORTH_TELLING] or [order[0]]
         told.append(tuple((features[j], float(correlations[j])) for j in strong))

@@ -24,7 +24,7 @@ SHARES = "SELECT segment_id, share FROM segments WHERE run_id = $run_id"
 PROFILES = """SELECT segment_id, feature, category, statistic, value, unit FROM segment_profiles
     WHERE run_id = $run_id ORDER BY feature, category, statistic, segment_id"""
 
-GRID = "SELECT * FROM grid WHERE run_id = $run_id ORDER BY covariance_type, n_components"
+GRID = "SELECT * FROM grid WHERE run_id = $run_id"
 
 DRIFT = """SELECT * FROM drift WHERE run_id = $run_id
     ORDER BY dt, scope, statistic, segment_id, part, feature, category"""

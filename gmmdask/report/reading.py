@@ -17,6 +17,7 @@ from gmmdask.warehouse import Warehouse
 DENSITY_BINS = 60
 STRANGEST_ROWS = 12
 LISTED_PARTITIONS = 400
+STRUCTURE_ORDER = ("spherical", "diag", "tied", "full")
 PLAIN_UNITS = ("rows", "share", "feature")
 """Units of `segment_profiles` that say nothing about a feature's own unit."""
 
@@ -106,6 +107,7 @@ def _grid(warehouse: Warehouse, run_id: str, origin: Origin | None) -> tuple[tup
     rows = _rows(warehouse, queries.GRID, run_id=run_id)
     if not rows and origin is not None:
         rows = _rows(warehouse, queries.GRID, run_id=origin.run_id)
+    rows.sort(key=lambda row: (STRUCTURE_ORDER.index(row["covariance_type"]), row["n_components"]))
     candidates = tuple(_candidate(row) for row in rows)
     winners = (candidate for candidate, row in zip(candidates, rows, strict=True) if row["is_best"])
     return candidates, next(winners, None)

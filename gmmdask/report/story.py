@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gmmdask.report.findings import Findings, Segment
+from gmmdask.report.findings import CORE, Findings, Segment
 from gmmdask.report.wording import count, day, listed, percent, plural, shortened
 
 LONGEST_NAME = 60
@@ -70,13 +70,13 @@ def _outcome(findings: Findings) -> str:
     if not findings.segments or not run["rows_ok"]:
         return "No row could be given a segment."
     largest = max(findings.segments, key=lambda one: one.share)
-    parts = [f"the largest segment, {called(largest)}, holds {percent(largest.share)} of them"]
+    parts = []
     if core is not None:
-        parts.append(f"{percent(core / run['rows_ok'])} are certain of theirs (probability of at least 0.9)")
+        parts.append(f"{percent(core / run['rows_ok'])} belong to theirs with a probability of at least {CORE}")
     if run["rows_anomalous"] is not None:
         parts.append(f"{count(run['rows_anomalous'])} stand out as anomalies")
-    told = listed(parts)
-    return f"{told[0].upper()}{told[1:]}."
+    told = f"The largest segment, {called(largest)}, holds {percent(largest.share)} of these rows"
+    return f"{told}; {listed(parts)}." if parts else f"{told}."
 
 
 def called(segment: Segment) -> str:
@@ -109,7 +109,9 @@ def _empty(findings: Findings) -> list[str]:
 def _grid_notes(findings: Findings) -> list[str]:
     reason = findings.run["reason"]
     unsound = sum(candidate.status == "disqualified" for candidate in findings.candidates)
-    told = [str(reason)] if reason and findings.origin is None else []
+    # The story tells that a first run is one; what else the reason says is about the grid.
+    about_grid = str(reason or "").removeprefix(f"No model was in force before {findings.run['dt']}.").strip()
+    told = [about_grid] if about_grid and findings.origin is None else []
     if unsound and findings.origin is None:
-        told.append(f"{plural(unsound, 'candidate')} of the grid were disqualified as unsound.")
+        told.append(f"{plural(unsound, 'candidate')} of the grid could not be trusted: see how the model was chosen.")
     return told

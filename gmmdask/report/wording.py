@@ -30,16 +30,16 @@ def percent(share: float | None) -> str:
     Examples
     --------
     >>> percent(0.1963), percent(0.00042), percent(0.0), percent(0.9999)
-    ('19.6 %', '0.04 %', '0 %', '99.99 %')
+    ('19.6%', '0.04%', '0%', '99.99%')
     """
     if share is None or not math.isfinite(share):
         return NOTHING
     if share in (0.0, 1.0):
-        return f"{share:.0%}".replace("%", " %")
+        return f"{share:.0%}"
     if share < 0.00005:
-        return "< 0.01 %"
+        return "< 0.01%"
     digits = 2 if share < 0.001 or share >= 0.9995 else 1
-    return f"{share * 100:.{digits}f} %"
+    return f"{share * 100:.{digits}f}%"
 
 
 def measure(value: float | None, spread: float | None = None) -> str:

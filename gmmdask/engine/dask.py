@@ -61,6 +61,21 @@ def connect(address: str, timeout: float = 30.0) -> Client:
         ) from error
 
 
+def start_local(workers: int, threads: int) -> Client:
+    """Start a cluster of processes on this machine and connect to it; it ends when the client is closed.
+
+    Parameters
+    ----------
+    workers : int
+        Processes.
+    threads : int
+        Threads of each.
+    """
+    return Client(  # type: ignore[no-untyped-call]
+        n_workers=workers, threads_per_worker=threads, processes=True, dashboard_address=":0", set_as_default=False
+    )
+
+
 class DaskEngine:
     """Run passes on a Dask cluster.
 

@@ -26,12 +26,6 @@ def open_engine(cluster: Cluster) -> Iterator[Engine]:
     if cluster.address is not None:
         client = on_dask.connect(cluster.address, cluster.timeout)
     else:
-        client = on_dask.Client(  # type: ignore[attr-defined, no-untyped-call]
-            n_workers=cluster.workers,
-            threads_per_worker=cluster.threads,
-            processes=True,
-            dashboard_address=":0",
-            set_as_default=False,
-        )
+        client = on_dask.start_local(cluster.workers or 1, cluster.threads)
     with client:
         yield on_dask.DaskEngine(client, timeout=cluster.timeout)

@@ -31,9 +31,9 @@ def _options(
 ) -> None:
     """Gaussian-mixture segmentation for data lakes: fit, score and publish, every night."""
     if version:
-        from gmmdask import __version__
+        from importlib.metadata import version as installed_version
 
-        typer.echo(f"gmmdask {__version__}")
+        typer.echo(f"gmmdask {installed_version('gmmdask')}")
         raise typer.Exit
 
 

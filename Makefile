@@ -20,12 +20,12 @@ FROM_LOCK := $(PIP_INSTALL) --no-deps --require-hashes -r
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help install nightly test check lint format types layers mathematics bench lock clean
+.PHONY: help install nightly test check lint format types layers mathematics bench report-check lock clean
 
 help:  ## Explain the targets (the default)
 	@echo 'make <target> [PYTHON=python3.12] [ARGS="..."]'
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo '  PYTHON   the interpreter to make environments from (python3; at least 3.11)'
 	@echo '  ARGS     more arguments for pytest in test, for the benchmarks in bench: ARGS="-k weights"'
@@ -55,6 +55,9 @@ layers: $(INSTALLED)  ## Check who imports whom (import-linter)
 
 mathematics: $(MATHEMATICS_INSTALLED)  ## Test gmmdask/mixture where only NumPy, SciPy and Numba are installed
 	$(MATHEMATICS)/bin/python -m pytest --durations=0 tests/mixture gmmdask/mixture
+
+report-check: $(INSTALLED)  ## Draw reports in headless Chromium; pages and pictures are left in build/
+	$(VENV)/bin/python -m tests.report.check
 
 bench: $(INSTALLED)  ## Run the benchmarks and print their figures (ARGS=--record keeps them)
 	$(VENV)/bin/python -m benchmarks $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gmmdask.report import wording
 from gmmdask.report.findings import CORE, Findings, Segment
 from gmmdask.report.wording import count, day, listed, percent, plural, shortened
 
@@ -27,9 +28,8 @@ def notes(findings: Findings) -> list[str]:
 def span(findings: Findings) -> str:
     """Return the dates that were published, in words."""
     published = findings.published
-    if published.dates == 1:
-        return day(published.first)
-    return f"{day(published.first)} to {day(published.last)} ({plural(published.dates, 'date')})"
+    told = wording.span(published.first, published.last)
+    return told if published.dates == 1 else f"{told} ({plural(published.dates, 'date')})"
 
 
 def _labelled(findings: Findings) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gmmdask.report.figures import STRONG_DIFFERENCE
 from gmmdask.report.findings import Findings, Profiles, Row, Segment
-from gmmdask.report.wording import count, day, duration, measure, moment, percent, shortened
+from gmmdask.report.wording import count, day, duration, measure, moment, percent, shortened, span
 
 TELLING_DIFFERENCE = 0.5
 """Standard deviations from the whole from which on a feature marks a segment."""
@@ -81,8 +81,10 @@ def marks(profiles: Profiles, segment: Segment) -> list[Mark]:
 
 
 def abreast(segments: Sequence[Segment]) -> list[Sequence[Segment]]:
-    """Return the segments in groups that fit side by side."""
-    return [segments[start : start + SEGMENTS_ABREAST] for start in range(0, len(segments), SEGMENTS_ABREAST)]
+    """Return the segments in equal groups that fit side by side."""
+    groups = max(1, -(-len(segments) // SEGMENTS_ABREAST))
+    size = max(1, -(-len(segments) // groups))
+    return [segments[start : start + size] for start in range(0, len(segments), size)]
 
 
 def profile_rows(profiles: Profiles, segments: Sequence[Segment]) -> list[ProfileRow]:
@@ -115,7 +117,7 @@ def run_facts(findings: Findings) -> list[tuple[str, str]]:
     run, origin = findings.run, findings.origin
     facts = [
         ("Segmentation", run["segmentation"]),
-        ("Dates published", f"{day(findings.published.first)} to {day(findings.published.last)}"),
+        ("Dates published", span(findings.published.first, findings.published.last)),
         ("Run", f"{run['run_id']} ({run['kind']}; {run['action']})"),
         ("Model", run["model_id"]),
         ("Trained", "in this run" if origin is None else f"in run {origin.run_id}, {day(origin.dt)}"),
@@ -148,7 +150,7 @@ def lineage_rows(findings: Findings) -> list[tuple[str, str, str, str]]:
             purposes.get(row["purpose"], str(row["purpose"])),
             count(row["partitions"]),
             count(row["rows"]),
-            "" if row["first"] is None else f"{day(row['first'])} to {day(row['last'])}",
+            "" if row["first"] is None else span(row["first"], row["last"]),
         )
         for row in findings.lineage
     ]
@@ -187,7 +189,7 @@ def _cell(profiles: Profiles, segment_id: int | None, feature: str) -> Cell:
     difference = None if segment_id is None else profiles.difference(segment_id, feature)
     return Cell(
         mean=_mean(profiles, segment_id, feature),
-        spread="" if own is None else f"± {measure(own, spread)}",
+        spread="" if own is None else measure(own, spread),
         tint=max(-1.0, min(1.0, (difference or 0.0) / STRONG_DIFFERENCE)),
     )
 

@@ -91,6 +91,17 @@ def day(value: date) -> str:
     return f"{value.day} {value:%B %Y}"
 
 
+def span(first: date, last: date) -> str:
+    """Return a range of dates, or the one date that it is.
+
+    Examples
+    --------
+    >>> span(date(2013, 5, 1), date(2013, 5, 1)), span(date(2013, 5, 1), date(2013, 6, 2))
+    ('1 May 2013', '1 May 2013 to 2 June 2013')
+    """
+    return day(first) if first == last else f"{day(first)} to {day(last)}"
+
+
 def moment(value: datetime) -> str:
     """Return a time to the minute, with its zone."""
     return f"{day(value)}, {value:%H:%M} {value.tzname() or ''}".rstrip()

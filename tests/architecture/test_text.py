@@ -30,7 +30,7 @@ GENERATED = {"demo", "build", "dist", "__pycache__"}
 
 ONE_MACHINE = re.compile(r"(?<![\w.~-])/(?:home|root|work|Users|private|farm)/[\w.]+")
 PARENT_CHECKOUT = re.compile(r"\.\./shared")
-REGISTRY = re.compile(r"\b(?:extra-)?index[-]url|https?://\S*/simple\b|find[-]links")
+REGISTRY = re.compile(r"\b(?:extra-)?index[-]url|https?://\S*/simple\b")
 UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E|XX[X]|HAC[K])\b")
 
 LONGEST_FILE = 300

@@ -72,7 +72,7 @@ def start_local(workers: int, threads: int) -> Client:
         Threads of each.
     """
     return Client(  # type: ignore[no-untyped-call]
-        n_workers=workers, threads_per_worker=threads, processes=True, dashboard_address=":0", set_as_default=False
+        n_workers=workers, threads_per_worker=threads, processes=True, dashboard_address="127.0.0.1:0", set_as_default=False
     )
 
 

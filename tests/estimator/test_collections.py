@@ -25,7 +25,7 @@ FITTED = ("weights_", "means_", "covariances_", "precisions_", "precisions_chole
 def client() -> Iterator[Client]:
     """A cluster of two single-threaded workers in this process, not the current one of any test."""
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address="") as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster, set_as_default=False) as connected,
     ):
         yield connected

@@ -48,7 +48,7 @@ def test_a_night_on_a_cluster_by_address_publishes_the_same_as_in_this_process(t
     here = write_world(tmp_path / "here", days=2)
     shutil.copytree(tmp_path / "here", tmp_path / "there")
     run_night(here)
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as cluster:
         address = f'[cluster]\naddress = "{cluster.scheduler_address}"\n\n[registry]'
         run_night(load_settings(write_settings(tmp_path / "there", {"[registry]": address})))
     assert contents(load_settings(write_settings(tmp_path / "there"))) == contents(here)

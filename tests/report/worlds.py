@@ -63,6 +63,7 @@ class Wish:
     holes: int = 7
     threshold: float | None = None
     has_grid: bool = True
+    has_drift: bool = False
     seed: int = 0
     run_id: str = RUN
     dt: date = NIGHT
@@ -142,7 +143,7 @@ def full_wish() -> Wish:
     """A run as large as a page must bear: 12 segments, 30 features, long names."""
     names = [LONG_NAMES[number % 4] + ("" if number < 4 else f", {number}") for number in range(12)]
     features = [LONG_FEATURES[number % 4] + ("" if number < 4 else f"_{number}") for number in range(24)]
-    return Wish(n_segments=12, n_features=30, n_rows=4_000, names=names, feature_names=features)
+    return Wish(n_segments=12, n_features=30, n_rows=4_000, names=names, feature_names=features, has_drift=True)
 
 
 def _described(model: SegmentModel, rows: np.ndarray, wish: Wish) -> dict[str, np.ndarray]:
@@ -186,6 +187,7 @@ def _tables(world: World, wish: Wish) -> dict[str, list[dict[str, Any]]]:
         "segments": _segments(world),
         "segment_profiles": list(_profiles(world)),
         "grid": _grid(wish) if wish.has_grid else [],
+        "drift": list(_drift(world, wish)) if wish.has_drift else [],
         "runs": [_run(world, wish)],
         "lineage": [
             {
@@ -211,7 +213,7 @@ def _segments(world: World) -> list[dict[str, Any]]:
                 "segment_id": segment_id,
                 "position": position,
                 "size": int(own.sum()),
-                "share": float(own.mean()),
+                "share": int(own.sum()) / max(len(own), 1),
                 "weight": float(model.parameters.weights[position]),
                 "certain_rows": int((scores.probability[own] >= 0.9).sum()),
                 "anomalies": int((scores.log_density[own] < model.anomaly_threshold).sum()),
@@ -265,6 +267,26 @@ def _grid(wish: Wish) -> list[dict[str, Any]]:
     return cells
 
 
+def _drift(world: World, wish: Wish) -> Any:
+    """A verdict, its largest part, and a feature that raised an alarm."""
+    common = {"dt": wish.dt, "window_start": wish.dt - timedelta(days=27), "rows": 28 * wish.n_rows}
+    gain = {**common, "scope": "window", "statistic": "gain", "unit": "nats per row", "is_alarm": False}
+    yield {**gain, "value": 0.00412, "reference": 0.00031, "threshold": 0.0019, "verdict": "warm-start"}
+    yield {**gain, "segment_id": 2, "part": "mean", "value": 0.0031}
+    yield {
+        **common,
+        "scope": "night",
+        "statistic": "null_rate",
+        "feature": world.model.recipe.features[0],
+        "value": 0.012,
+        "reference": 0.001,
+        "threshold": 0.004,
+        "unit": "share",
+        "is_alarm": True,
+        "reason": f"{world.model.recipe.features[0]} is missing in 1.2% of the rows, twelve times as often as before.",
+    }
+
+
 def _run(world: World, wish: Wish) -> dict[str, Any]:
     ok = int(world.scores.scored.sum())
     settings = {"features": list(world.model.recipe.features), "describe": list(DESCRIBED)}
@@ -274,6 +296,7 @@ def _run(world: World, wish: Wish) -> dict[str, Any]:
         "kind": "night",
         "status": "done",
         "action": "first" if wish.has_grid else "keep",
+        "verdict": "warm-start" if wish.has_drift else None,
         "reason": f"No model was in force before {wish.dt}. The winner has the most components that were tried.",
         "started_at": BEGAN,
         "finished_at": BEGAN + timedelta(seconds=93),

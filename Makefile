@@ -19,6 +19,20 @@ PIP_INSTALL := -m pip install -qq --disable-pip-version-check --no-input
 FROM_LOCK := $(PIP_INSTALL) --no-deps --require-hashes -r
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
+# LAKE=s3 has lake, staging and models in a bucket of an object store that runs for as long as the command.
+LAKE ?= disk
+IN_disk :=
+IN_s3 := \
+  GMMDASK_SOURCE__URI=s3://gmmdask/lake \
+  GMMDASK_REGISTRY__URI=s3://gmmdask/registry \
+  GMMDASK_WAREHOUSE__STAGING=s3://gmmdask/work \
+  GMMDASK_WAREHOUSE__URI=../demo/warehouse-s3.duckdb \
+  $(VENV)/bin/python -m infra.object_store demo/object-store --put s3://gmmdask/lake=demo/lake --
+
+ifeq ($(filter disk s3,$(LAKE)),)
+  $(error LAKE is disk or s3, not "$(LAKE)")
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help install nightly test check lint format types layers mathematics bench report-check lock clean
 
@@ -29,12 +43,13 @@ help:  ## Explain the targets (the default)
 	@echo
 	@echo '  PYTHON   the interpreter to make environments from (python3; at least 3.11)'
 	@echo '  ARGS     more arguments for pytest in test, for the benchmarks in bench: ARGS="-k weights"'
+	@echo '  LAKE     s3 has nightly run in a bucket of an object store on this machine (disk)'
 	@echo '  PIP_*    where packages come from, as pip documents it; UV_* does so for lock'
 
 install: $(INSTALLED)  ## Create .venv with the locked packages and gmmdask itself (instant when up to date)
 
-nightly: $(INSTALLED) demo/lake  ## Run one night over the demonstration lake: fit, score, publish
-	$(VENV)/bin/gmmdask nightly infra/demo.toml
+nightly: $(INSTALLED) demo/lake  ## Run one night over the demonstration lake: fit, score, publish (LAKE=s3: in a bucket)
+	$(IN_$(LAKE)) $(VENV)/bin/gmmdask nightly infra/demo.toml
 
 test: $(INSTALLED)  ## Run the whole test suite, doctests and small benchmarks included
 	$(VENV)/bin/python -m pytest --benchmark-disable tests gmmdask $(wildcard benchmarks/test_*.py) $(ARGS)
@@ -62,12 +77,13 @@ report-check: $(INSTALLED)  ## Draw reports in headless Chromium; pages and pict
 bench: $(INSTALLED)  ## Run the benchmarks and print their figures (ARGS=--record keeps them)
 	$(VENV)/bin/python -m benchmarks $(ARGS)
 
-lock: $(INSTALLED)  ## Choose the newest allowed versions and write both lock files anew
+lock: $(INSTALLED)  ## Choose the newest allowed versions and write the lock files anew
 	$(COMPILE) --upgrade --group dev pyproject.toml -o $(LOCK)
 	$(COMPILE) --upgrade --group pyproject.toml:mathematics -c $(LOCK) -o $(MATHEMATICS_LOCK)
+	$(COMPILE) --upgrade infra/requirements-object-store.in -o infra/requirements-object-store.txt
 
 clean:  ## Remove everything that was generated: environments, caches, the demonstration
-	rm -rf $(VENV) $(MATHEMATICS) demo build dist
+	rm -rf $(VENV) $(MATHEMATICS) .venv-object-store demo build dist
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 

@@ -104,9 +104,11 @@ class Location:
         filesystem, root = self.open_filesystem()
         full = root if path == PurePosixPath(root).name and not filesystem.isdir(root) else f"{root.rstrip('/')}/{path}"
         with unreadable(path):
-            if fingerprint is not None:
-                _require_unchanged(filesystem, full, path, fingerprint)
+            filesystem.invalidate_cache(filesystem._parent(full))
             with filesystem.open(full, "rb", cache_type="none") as file:
+                if fingerprint is not None:
+                    # What opening asked a store is not asked again.
+                    _require_unchanged(getattr(file, "details", None) or filesystem.info(full), path, fingerprint)
                 yield cast("IO[bytes]", file)
 
 
@@ -145,9 +147,8 @@ def unreadable(partition: str) -> Iterator[None]:
         ) from error
 
 
-def _require_unchanged(filesystem: Any, full: str, path: str, fingerprint: str) -> None:
-    filesystem.invalidate_cache(filesystem._parent(full))
-    now = fingerprint_of(filesystem.info(full))
+def _require_unchanged(info: Mapping[str, Any], path: str, fingerprint: str) -> None:
+    now = fingerprint_of(info)
     if now != fingerprint:
         raise UnreadablePartitionError(
             f"partition {path!r} was rewritten since the lake was opened (it was {fingerprint}, it is {now}); "

@@ -18,7 +18,7 @@ from gmmdask.training.polish import Polish, PolishedCandidate, final_objection
 from gmmdask.training.race import race
 from gmmdask.training.results import Candidate, CandidateStatus, GridResult, GridSpec, Progress
 from gmmdask.training.sample import Sample
-from gmmdask.training.search import Cell, search
+from gmmdask.training.search import Cell, search, settled
 from gmmdask.training.survey import Survey
 
 ELBOW = 1e-3
@@ -72,7 +72,7 @@ def search_grid(data: HeldData, survey: Survey, spec: GridSpec, progress: Progre
         progress=announce,
     )
     survivors = {cell for cell, fit in fits.items() if fit.sound and cell not in leaving}
-    evaluations, passes = polish.run({cell: fit.parameters for cell, fit in fits.items()}, survivors)
+    evaluations, passes = polish.run(settled(fits, sample, spec), survivors)
     candidates = tuple(
         _candidate(cell, fits.get(cell), evaluations.get(cell), leaving.get(cell, ""), spec, population)
         for cell in ((name, k) for name in spec.covariance_types for k in spec.n_components)

@@ -46,35 +46,43 @@ class Reservoir:
 
     def combine(self, other: Reservoir) -> Reservoir:
         """Return the sample of the rows of both."""
-        joined = Reservoir(
-            capacity=self.capacity,
-            keys=np.concatenate([self.keys, other.keys]),
-            positions=np.concatenate([self.positions, other.positions], axis=1),
-            values=np.concatenate([self.values, other.values], axis=1),
-            weights=np.concatenate([self.weights, other.weights]),
-        )
-        if joined.n_rows <= self.capacity:
-            return joined
-        return joined.taken(np.argpartition(joined.keys, self.capacity - 1)[: self.capacity])
+        keys = np.concatenate([self.keys, other.keys])
+        if len(keys) <= self.capacity:
+            return _joined(self, other, keys)
+        # Only rows that stay are gathered: the largest key that does says which, for keys are as good as distinct.
+        largest = np.partition(keys, self.capacity - 1)[self.capacity - 1]
+        return _joined(self._up_to(largest), other._up_to(largest), keys[keys <= largest])
 
-    def taken(self, rows: NDArray[np.intp]) -> Reservoir:
-        """Return the given rows, in the order of the data."""
-        rows = rows[np.lexsort((self.positions[1, rows], self.positions[0, rows]))]
+    def _up_to(self, largest: np.uint64) -> Reservoir:
+        """Return the rows whose keys are not beyond `largest`."""
+        return self._rows(np.flatnonzero(self.keys <= largest))
+
+    def _rows(self, rows: NDArray[np.intp]) -> Reservoir:
         return Reservoir(
             capacity=self.capacity,
             keys=self.keys[rows],
             positions=self.positions[:, rows],
-            values=np.ascontiguousarray(self.values[:, rows]),
+            values=self.values.take(rows, axis=1),
             weights=self.weights[rows],
         )
 
     def ordered(self) -> Reservoir:
         """Return the same rows in the order of the data."""
-        return self.taken(np.arange(self.n_rows))
+        return self._rows(np.lexsort((self.positions[1], self.positions[0])))
 
     def shuffled(self) -> NDArray[np.intp]:
         """Return the rows in the order of their keys: a seeded random permutation."""
         return np.argsort(self.keys, kind="stable")
+
+
+def _joined(first: Reservoir, second: Reservoir, keys: NDArray[np.uint64]) -> Reservoir:
+    return Reservoir(
+        capacity=first.capacity,
+        keys=keys,
+        positions=np.concatenate([first.positions, second.positions], axis=1),
+        values=np.concatenate([first.values, second.values], axis=1),
+        weights=np.concatenate([first.weights, second.weights]),
+    )
 
 
 def row_keys(seed: int, partition: str, first: int, n_rows: int) -> NDArray[np.uint64]:
@@ -99,5 +107,5 @@ def reservoir_of(leaf: Leaf, partition: str, seed: int, capacity: int, kept: NDA
         rows = np.sort(rows[np.argpartition(keys[rows], capacity - 1)[:capacity]])
     weights = np.ones(leaf.n_rows) if leaf.weights is None else leaf.weights
     positions = np.stack([np.full(len(rows), leaf.partition, dtype=np.int64), leaf.start + rows.astype(np.int64)])
-    values = np.ascontiguousarray(leaf.values[:, rows], dtype=np.float64)
+    values = leaf.values.take(rows, axis=1).astype(np.float64, copy=False)
     return Reservoir(capacity=capacity, keys=keys[rows], positions=positions, values=values, weights=weights[rows])

@@ -65,12 +65,15 @@ class Sample:
         Where the data are centred.
     population : float
         Rows that the data stand for.
+    is_whole : bool
+        Whether the two parts together are all the data.
     """
 
     fitted: Rows
     held_out: Rows
     reference: Reference
     population: float
+    is_whole: bool
 
     @classmethod
     def of(cls, survey: Survey, population: float) -> Sample:
@@ -90,7 +93,22 @@ class Sample:
             Rows(values=np.ascontiguousarray(reservoir.values[:, rows]), weights=reservoir.weights[rows])
             for rows in (order[:n_fitted], order[n_fitted:])
         ]
-        return cls(fitted=parts[0], held_out=parts[1], reference=survey.reference, population=population)
+        return cls(
+            fitted=parts[0],
+            held_out=parts[1],
+            reference=survey.reference,
+            population=population,
+            is_whole=reservoir.n_rows == survey.moments.n_rows,
+        )
+
+    @property
+    def all_rows(self) -> Rows:
+        """Both parts together."""
+        parts = (self.fitted, self.held_out)
+        return Rows(
+            values=np.concatenate([part.values for part in parts], axis=1),
+            weights=np.concatenate([part.weights for part in parts]),
+        )
 
     def rows_for(self, n_parameters: int) -> Rows:
         """Return the rows that a candidate of so many parameters is fitted to: 50 a parameter, at least 20,000."""

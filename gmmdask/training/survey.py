@@ -250,10 +250,11 @@ def survey_leaf(leaf: Leaf, features: tuple[str, ...], names: tuple[str, ...], s
 
 
 def _patterns(missing: NDArray[np.bool_]) -> Counter[str]:
-    if not missing.any():
-        return Counter({"0" * len(missing): missing.shape[1]}) if missing.shape[1] else Counter()
-    patterns, counts = np.unique(missing.T, axis=0, return_counts=True)
-    return Counter({"".join("01"[int(m)] for m in row): int(n) for row, n in zip(patterns, counts, strict=True)})
+    incomplete = missing.any(axis=0)
+    patterns, counts = np.unique(missing[:, incomplete].T, axis=0, return_counts=True)
+    found = Counter({"".join("01"[int(m)] for m in row): int(n) for row, n in zip(patterns, counts, strict=True)})
+    n_complete = int(np.count_nonzero(~incomplete))
+    return found + Counter({"0" * len(missing): n_complete})
 
 
 def _category_counts(column: Iterable[object]) -> Counter[str]:

@@ -12,7 +12,7 @@ import duckdb
 
 from gmmdask.errors import InvalidInputError, WarehouseError
 from gmmdask.warehouse.connection import MEMORY, Limits, Patience, opened
-from gmmdask.warehouse.files import is_local, uris
+from gmmdask.warehouse.files import is_local, reaching, uris
 from gmmdask.warehouse.release import Release, StagedRows
 
 SHOWN_IDS = 5
@@ -86,5 +86,11 @@ def _check_ids(connection: duckdb.DuckDBPyConnection, staged: StagedRows, releas
 
 def register_staged(connection: duckdb.DuckDBPyConnection, staged: StagedRows) -> None:
     """Let a connection read staged files that do not lie on a local disk."""
-    if not is_local(staged.filesystem):
-        connection.register_filesystem(staged.filesystem)
+    if is_local(staged.filesystem):
+        return
+    for folder in {path.rpartition("/")[0] for path in staged.paths}:
+        # DuckDB asks seven times about every file; a listing answers from memory.
+        with reaching(folder):
+            staged.filesystem.invalidate_cache(folder)
+            staged.filesystem.ls(folder, detail=True)
+    connection.register_filesystem(staged.filesystem)

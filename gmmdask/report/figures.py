@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gmmdask.report.findings import Certainty, Densities, Profiles, Segment
 from gmmdask.report.projection import Projection
-from gmmdask.report.wording import count, measure, percent, plain, shortened, signed, with_unit
+from gmmdask.report.wording import count, measure, nats, percent, plain, shortened, signed, with_unit
 
 FONT = '"Inter", "Helvetica Neue", "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif'
 INK, QUIET, LINE = "#1f2933", "#616e7c", "#e4e7eb"
@@ -163,7 +163,7 @@ def density_figure(densities: Densities, threshold: float | None) -> go.Figure:
         hovertemplate="%{hovertext}<extra></extra>",
     )
     if threshold is not None:
-        label = f"anomalies lie below {measure(threshold)}"
+        label = f"anomalies lie below {nats(threshold)}"
         figure.add_vline(x=threshold, line={"color": INK, "width": 1, "dash": "dot"}, annotation_text=label)
     figure.update_xaxes(title_text="log density (nats); unusual rows lie on the left")
     figure.update_yaxes(title_text="rows", tickformat=",")
@@ -262,7 +262,7 @@ def _certainty_hover(one: Segment, title: str, rows: int) -> str:
 
 def _density_hover(densities: Densities, number: int) -> str:
     low, high = densities.low + densities.width * number, densities.low + densities.width * (number + 1)
-    span = f"below {high:.1f}" if number == 0 else f"{low:.1f} to {high:.1f}"
+    span = f"below {nats(high)}" if number == 0 else f"{nats(low)} to {nats(high)}"
     return f"{span} nats: {count(densities.counts[number])} rows"
 
 

@@ -30,7 +30,7 @@ from gmmdask.scoring import SegmentModel
 from gmmdask.warehouse import Warehouse
 
 FIGURE_SETTINGS = {"displayModeBar": False, "responsive": True}
-FILTERS = ("count", "percent", "measure", "signed", "day", "moment", "plural", "shortened")
+FILTERS = ("count", "percent", "nats", "day", "moment", "plural", "shortened")
 
 
 def write_report(

@@ -158,12 +158,12 @@ def lineage_rows(findings: Findings) -> list[tuple[str, str, str, str]]:
 
 def drift_rows(findings: Findings) -> list[dict[str, Any]]:
     """Return alarms and the statistics of the whole first, as texts, at most as many as a reader wants to see."""
-    told = sorted(findings.drift, key=lambda row: (not row["is_alarm"], row["verdict"] is None, _detail(row) != ""))
+    told = sorted(findings.drift, key=lambda row: (not row["is_alarm"], row["verdict"] is None))
     return [
         {
             "statistic": row["statistic"].replace("_", " "),
             "scope": row["scope"],
-            "detail": _detail(row) or "all",
+            "detail": _detail(row, findings) or "all",
             "value": measure(row["value"]),
             "reference": measure(row["reference"]),
             "threshold": measure(row["threshold"]),
@@ -174,8 +174,9 @@ def drift_rows(findings: Findings) -> list[dict[str, Any]]:
     ]
 
 
-def _detail(row: Row) -> str:
-    segment = None if row["segment_id"] is None else f"segment {row['segment_id']}"
+def _detail(row: Row, findings: Findings) -> str:
+    known = findings.by_id.get(row["segment_id"])
+    segment = known.label if known else row["segment_id"] and f"Segment {row['segment_id']}"
     return ", ".join(str(part) for part in (segment, row["part"], row["feature"], row["category"]) if part)
 
 

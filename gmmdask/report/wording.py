@@ -66,6 +66,17 @@ def measure(value: float | None, spread: float | None = None) -> str:
     return told.replace("-", MINUS) if float(told.replace(",", "")) else told.replace("-", "")
 
 
+def nats(value: float | None) -> str:
+    """Return a log density, to a tenth of a nat.
+
+    Examples
+    --------
+    >>> nats(-37.954)
+    '−38.0'
+    """
+    return NOTHING if value is None else f"{value:,.1f}".replace("-", MINUS)
+
+
 def signed(value: float | None, digits: int = 1) -> str:
     """Return a difference with its sign.
 

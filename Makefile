@@ -81,9 +81,10 @@ lock: $(INSTALLED)  ## Choose the newest allowed versions and write the lock fil
 	$(COMPILE) --upgrade --group dev pyproject.toml -o $(LOCK)
 	$(COMPILE) --upgrade --group pyproject.toml:mathematics -c $(LOCK) -o $(MATHEMATICS_LOCK)
 	$(COMPILE) --upgrade infra/requirements-object-store.in -o infra/requirements-object-store.txt
+	$(COMPILE) --upgrade infra/requirements-onedal.in -o infra/requirements-onedal.txt
 
 clean:  ## Remove everything that was generated: environments, caches, the demonstration
-	rm -rf $(VENV) $(MATHEMATICS) .venv-object-store demo build dist
+	rm -rf $(VENV) $(MATHEMATICS) .venv-object-store .venv-onedal demo build dist
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 

@@ -282,6 +282,6 @@ def styled(figure: go.Figure, *, height: int) -> go.Figure:
         width=None,
     )
     figure.update_annotations(font_size=12)
-    figure.update_xaxes(automargin=True, gridcolor=LINE, zeroline=False, title_font={"color": QUIET})
-    figure.update_yaxes(automargin=True, gridcolor=LINE, zeroline=False, title_font={"color": QUIET})
+    figure.update_xaxes(automargin=True, gridcolor=LINE, zeroline=False, ticks="", title_font={"color": QUIET})
+    figure.update_yaxes(automargin=True, gridcolor=LINE, zeroline=False, ticks="", title_font={"color": QUIET})
     return figure

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from gmmdask.report import wording
 from gmmdask.report.findings import CORE, Findings, Segment
 from gmmdask.report.wording import count, day, listed, percent, plural, shortened
 
 LONGEST_NAME = 60
-NOTABLE_SHIFT = 0.02
-"""A change of share since training that is worth telling: two points."""
+NOTABLE_SHIFT, NOTABLE_ERRORS = 0.02, 4.0
+"""A change of share since training that is worth telling: two points, and four standard errors of a share of the run."""
 
 ACTIONS = {"warm-start": "retrained from the one before", "refit": "trained anew"}
 REASONS = {"missing": "a value is missing", "unseen": "a category is new", "invalid": "a value is invalid"}
@@ -92,13 +94,18 @@ def _shifts(findings: Findings) -> list[str]:
     moved = [
         (one, one.share - one.earlier_share)
         for one in findings.segments
-        if one.earlier_share is not None and abs(one.share - one.earlier_share) >= NOTABLE_SHIFT
+        if one.earlier_share is not None and abs(one.share - one.earlier_share) >= _notable_shift(one, findings)
     ]
     moved.sort(key=lambda pair: -abs(pair[1]))
     return [
         f"The share of {called(one)} is {percent(one.share)}, against {percent(one.earlier_share)} when the model was trained."
         for one, _ in moved[:3]
     ]
+
+
+def _notable_shift(segment: Segment, findings: Findings) -> float:
+    variance = segment.share * (1 - segment.share) / max(findings.run["rows_ok"], 1)
+    return max(NOTABLE_SHIFT, NOTABLE_ERRORS * math.sqrt(variance))
 
 
 def _empty(findings: Findings) -> list[str]:

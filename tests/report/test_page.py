@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from gmmdask.errors import InvalidInputError, StorageError
 from gmmdask.report import render_report, write_report
+from gmmdask.report.reading import read_findings
+from gmmdask.report.story import notes
 from tests.report.worlds import LONG_NAMES, RUN, Wish, made_up_model, publish
 
 ATTACK = "</script><script>alert(1)</script><img src=http://example.org onerror=alert(2)>"
@@ -132,6 +135,14 @@ def test_a_report_takes_the_place_of_the_one_before(world, tmp_path):
     path = write_report(world.warehouse, RUN, tmp_path / "new" / "report.html")
     assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert [found.name for found in path.parent.iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize(("rows", "told"), [(300, 0), (30_000, 1)])
+def test_a_share_that_moved_is_noted_only_where_chance_does_not_explain_it(world, rows, told):
+    findings = read_findings(world.warehouse, RUN)
+    first = replace(findings.segments[0], share=0.3, earlier_share=0.27)
+    moved = replace(findings, segments=(first, *findings.segments[1:]), run={**findings.run, "rows_ok": rows})
+    assert sum("“Night owls” is 30.0%, against 27.0%" in note for note in notes(moved)) == told
 
 
 def test_drift_is_told_with_its_verdict_and_its_alarm_first(large_world):

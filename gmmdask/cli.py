@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -62,14 +63,42 @@ def nightly(
     except ValueError:
         raise typer.BadParameter(f"{date!r} is not a date such as 2013-12-31", param_hint="--date") from None
     _log(verbose)
-    raise typer.Exit(_guarded(settings, night, verbose=verbose))
+    raise typer.Exit(_guarded(lambda: _run_nightly(settings, night), verbose=verbose))
 
 
-def _guarded(settings: Path, night: object, *, verbose: bool) -> int:
+@app.command()
+def report(
+    settings: Annotated[
+        Path, typer.Argument(help="The TOML file that describes the segmentation.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where to write; by default named after the run.", show_default=False),
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option(help="The run to tell of; by default the one published last.", show_default=False)
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, and show tracebacks.")] = False,
+) -> None:
+    """Write the report of a published run: one HTML file that needs no network."""
+    _log(verbose)
+    raise typer.Exit(_guarded(lambda: _write_report(settings, output, run), verbose=verbose))
+
+
+def _write_report(path: Path, output: Path | None, run: str | None) -> None:
+    from gmmdask.settings import load_settings
+
+    settings = load_settings(path)
+    from gmmdask.nightly.reporting import report_night
+
+    typer.echo(report_night(settings, output, run))
+
+
+def _guarded(command: Callable[[], None], *, verbose: bool) -> int:
     from gmmdask.errors import GmmdaskError, WarehouseBusyError
 
     try:
-        _run_nightly(settings, night)
+        command()
     except GmmdaskError as error:
         if verbose:
             raise

@@ -9,6 +9,9 @@ from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gmmdask.engine.fingerprint import numeric_fingerprint
 from gmmdask.errors import InvalidInputError
 from gmmdask.mixture.parameters import MixtureParameters
@@ -33,10 +36,13 @@ class NightModel:
     segments : SegmentModel
     provenance : mapping
         JSON-able: run, settings, manifest fingerprint, rows. Decides no label.
+    sample : ndarray of shape (n_features, n_rows)
+        Raw rows drawn evenly from those trained on: what a report draws. Decides no label.
     """
 
     segments: SegmentModel
     provenance: Mapping[str, Any]
+    sample: NDArray[np.float64]
 
     @property
     def model_id(self) -> str:
@@ -61,6 +67,7 @@ class NightModel:
             "reference": Part(arrays=reference),
             "segments": Part(document=labels),
             "provenance": Part(document=self.provenance),
+            "sample": Part(arrays={"values": self.sample}),
         }
         return Bundle(kind=KIND, parts=parts)
 
@@ -89,7 +96,8 @@ class NightModel:
             segment_ids=tuple(labels["segment_ids"]),
             anomaly_threshold=labels["anomaly_threshold"],
         )
-        return cls(segments=segments, provenance=bundle.part("provenance").document)
+        sample = bundle.part("sample").arrays["values"]
+        return cls(segments=segments, provenance=bundle.part("provenance").document, sample=sample)
 
 
 def save_night_model(settings: Settings, model: NightModel) -> None:

@@ -21,6 +21,9 @@ from gmmdask.training.grid import fit_grid
 from gmmdask.training.results import GridResult, GridSpec, Progress
 from gmmdask.training.survey import Survey, survey_source
 
+SAMPLE_ROWS = 2_000
+"""Rows kept with a model for its reports."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Training:
@@ -71,7 +74,11 @@ def train_model(plan: NightPlan, settings: Settings, engine: Engine, progress: P
     grid = fit_grid(prepared, engine, survey.prepared(recipe), grid_spec(settings), progress)
     segments = with_threshold(_segments(grid, recipe), survey, settings.anomalies.quantile)
     return Training(
-        model=NightModel(segments=segments, provenance=_provenance(plan, settings, survey)),
+        model=NightModel(
+            segments=segments,
+            provenance=_provenance(plan, settings, survey),
+            sample=survey.reservoir.values[:, survey.reservoir.shuffled()[:SAMPLE_ROWS]],
+        ),
         grid=grid,
         rows=survey.moments.n_rows,
         seconds={"survey": surveyed - began, "fit": time.perf_counter() - surveyed},

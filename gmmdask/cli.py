@@ -94,6 +94,36 @@ def _write_report(path: Path, output: Path | None, run: str | None) -> None:
     typer.echo(report_night(settings, output, run))
 
 
+@app.command()
+def init(
+    uri: Annotated[str, typer.Argument(help="A folder or bucket of Parquet, partitioned by date.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("settings.toml"),
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="The column that identifies a row; by default it is looked for.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Look at a bucket or folder of Parquet and write the settings of its nights.
+
+    Reads some rows of some files and writes one TOML file, which runs as it is: measured numbers are clustered, names
+    and numbers of few values described, and what is unsafe is left out, with the reason beside it.
+    """
+    raise typer.Exit(_guarded(lambda: _write_settings(uri, output, id_column, force), verbose=False))
+
+
+def _write_settings(uri: str, output: Path, id_column: str | None, force: bool) -> None:
+    from gmmdask.errors import SettingsError
+    from gmmdask.inspection import inspect_lake, summary, write_settings
+
+    if output.exists() and not force:  # before anything is read
+        raise SettingsError(f"{output} exists; name another file with -o, or replace it with --force")
+    inspection = inspect_lake(uri, id_column=id_column)
+    write_settings(inspection, output, force=force)
+    for line in summary(inspection):
+        typer.echo(line)
+    typer.echo(f"Wrote {output}. Read it, then run:  gmmdask nightly {output}")
+
+
 def _guarded(command: Callable[[], None], *, verbose: bool) -> int:
     from gmmdask.errors import GmmdaskError, WarehouseBusyError
 

@@ -1,0 +1,239 @@
+"""Which column is clustered, which describes, which identifies a row, which is left out, and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from gmmdask.errors import InvalidInputError, UnknownNameError
+from gmmdask.inspection.columns import ColumnFacts, dependent_columns, inspect_columns
+from gmmdask.inspection.sample import Sample
+from gmmdask.lake.schema import nearest
+
+MOST_MISSING = 0.2
+FEWEST_COMPLETE = 0.5
+FEW_VALUES = 20
+MANY_VALUES = 200
+NEARLY_UNIQUE = 0.99
+ATOM = 0.01
+SPIKE = 10.0
+"""A value is a spike when it is this many times as frequent as the middle one of the most frequent values."""
+HEAVY_TAIL = 20.0
+OWN_VARIANCE = 2e-5
+"""Twenty times the default reg_covar: below it a component of scaled columns counts as collapsed."""
+
+_KEY_NAME = re.compile(r"(?:^|_)(?i:id|ids|uuid|guid|key)$|[a-z]I[dD]$")
+_DATE_PARTS = ("year", "month", "day")
+
+Role = Literal["id", "feature", "describe", "left out"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The role of a column, and what to know about it."""
+
+    facts: ColumnFacts
+    role: Role
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the column."""
+        return self.facts.name
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Inspection:
+    """What a first look at a lake found.
+
+    Parameters
+    ----------
+    uri : str
+        The lake as it was named.
+    sample : Sample
+    choices : tuple of Choice
+        One a column, the id's first of its role.
+    complete : float
+        Share of the rows looked at that have a value in every feature.
+    """
+
+    uri: str
+    sample: Sample
+    choices: tuple[Choice, ...]
+    complete: float
+
+    def named(self, role: Role) -> tuple[str, ...]:
+        """Return the names of the columns in a role."""
+        return tuple(choice.name for choice in self.choices if choice.role == role)
+
+    @property
+    def id(self) -> Choice:
+        """The column that identifies a row."""
+        return next(choice for choice in self.choices if choice.role == "id")
+
+
+def choose_roles(uri: str, sample: Sample, id_column: str | None = None) -> Inspection:
+    """Give every column a role.
+
+    Parameters
+    ----------
+    uri : str
+        The lake as it was named.
+    sample : Sample
+    id_column : str, optional
+        The column that identifies a row; found by looking where it is not given.
+
+    Raises
+    ------
+    InvalidInputError
+        No column identifies a row, the one that was named does not, or no column can be clustered.
+    """
+    facts = inspect_columns(sample)
+    identity = _identity(facts, id_column)
+    choices = [Choice(facts=one, role="id") if one is identity else _judged(one, sample) for one in facts]
+    choices = _without_emptiest(choices, sample)
+    choices = _without_dependent(choices, sample)
+    if not any(choice.role == "feature" for choice in choices):
+        reasons = "; ".join(f"{choice.name}: {choice.note}" for choice in choices if choice.role != "id")
+        raise InvalidInputError(f"no column of {uri!r} can be clustered ({reasons}); write one with measured numbers")
+    return Inspection(uri=uri, sample=sample, choices=tuple(choices), complete=_complete(choices, sample))
+
+
+def _identity(facts: Sequence[ColumnFacts], name: str | None) -> ColumnFacts:
+    columns = [one for one in facts if one.kind != "key"]
+    if name is not None:
+        if name not in (names := [one.name for one in columns]):
+            raise UnknownNameError(f"no column {name!r} for the id{nearest(name, names)}")
+        columns = [one for one in columns if one.name == name]
+    found = [one for one in columns if one.identifies]
+    if not found:
+        raise InvalidInputError(_no_identity(columns))
+    # A column that is called an id is one; text before numbers, which may differ by chance in a few thousand rows.
+    return min(found, key=lambda one: (not _KEY_NAME.search(one.name), one.kind != "text", one.identifies != "event"))
+
+
+def _no_identity(columns: Sequence[ColumnFacts]) -> str:
+    candidates = [one for one in columns if one.distinct and (one.kind == "text" or one.is_integer)]
+    best = sorted(candidates, key=lambda one: -one.distinct)[:3]
+    near = ", ".join(
+        f"{one.name!r} has {one.distinct:,} different values in {one.n_rows:,} rows and {one.missing:,} missing"
+        for one in best
+    )
+    return (
+        f"no column of text or whole numbers identifies a row within its date ({near or 'there is none'}); every row "
+        "needs an id that is never missing, so that its segment can be looked up: add such a column"
+    )
+
+
+def _judged(one: ColumnFacts, sample: Sample) -> Choice:
+    if one.kind == "unreadable":
+        return Choice(facts=one, role="left out", note=one.trouble)
+    if one.kind == "time":
+        return Choice(facts=one, role="left out", note=f"{one.type}: write it as a number to cluster it")
+    if one.kind == "key" and _is_date(one, sample):
+        return Choice(facts=one, role="left out", note="the date of the night")
+    if one.distinct <= 1:
+        told = f"always {one.top[0][0]!r}{_missing(one)}" if one.top else "no value"
+        return Choice(facts=one, role="left out", note=told)
+    return _judged_number(one) if one.kind == "number" else _judged_text(one)
+
+
+def _is_date(one: ColumnFacts, sample: Sample) -> bool:
+    files = sample.lake.files
+    return one.name in _DATE_PARTS or all(file.partition_values.get(one.name) == file.date for file in files)
+
+
+def _judged_text(one: ColumnFacts) -> Choice:
+    told = f"{one.distinct:,} different values{_missing(one)}"
+    if one.distinct >= NEARLY_UNIQUE * one.present:
+        return Choice(facts=one, role="left out", note=f"{told}: nearly one a row, like an id")
+    if one.distinct > MANY_VALUES:
+        return Choice(facts=one, role="left out", note=f"{told}: too many to read per segment")
+    return Choice(facts=one, role="describe", note=told)
+
+
+def _judged_number(one: ColumnFacts) -> Choice:
+    if one.distinct <= FEW_VALUES:
+        return Choice(facts=one, role="describe", note=f"{one.type}, {one.distinct} different values{_missing(one)}")
+    note = f"{one.type}{_missing(one)}"
+    trouble = _trouble(one)
+    if trouble:
+        return Choice(facts=one, role="left out", note=f"{note}: {trouble}")
+    return Choice(facts=one, role="feature", note=note + _remarks(one))
+
+
+def _trouble(one: ColumnFacts) -> str:
+    """Return why numbers of many values had better not be clustered, or nothing."""
+    if one.missing_share > MOST_MISSING:
+        return "clustering it leaves those rows without a segment"
+    if one.is_whole and one.distinct >= NEARLY_UNIQUE * one.present:
+        return f"{one.distinct:,} different values, nearly one a row, like an id"
+    if one.is_whole and _KEY_NAME.search(one.name):
+        return "its name is that of a key, not of a quantity"
+    if spike := _spike(one):
+        return f"{spike}, and a component would collapse onto such a value"
+    return ""
+
+
+def _spike(one: ColumnFacts) -> str:
+    """Say which value stands out from the others: many rows, where values otherwise hardly repeat."""
+    (value, rows), others = one.top[0], [n for _, n in one.top[1:]]
+    share = rows / one.present
+    if share <= ATOM or rows <= SPIKE * float(np.median(others)):
+        return ""
+    return f"{share:.1%} of its values are {value}"
+
+
+def _remarks(one: ColumnFacts) -> str:
+    atoms = [f"{value} ({rows / one.present:.1%})" for value, rows in one.top[:3] if rows > ATOM * one.present]
+    told = f"; often {', '.join(atoms)}" if atoms else ""
+    if one.infinite:
+        told += f"; {one.infinite:,} infinite cells, whose rows get no segment"
+    if one.tail > HEAVY_TAIL:
+        told += f"; heavy tail, up to {one.tail:,.0f} interquartile ranges from the median"
+    return told
+
+
+def _missing(one: ColumnFacts) -> str:
+    return f", {one.missing_share:.1%} missing" if one.missing else ""
+
+
+def _without_dependent(choices: Sequence[Choice], sample: Sample) -> list[Choice]:
+    names = [choice.name for choice in choices if choice.role == "feature"]
+    found = dependent_columns(sample.numbers, names, OWN_VARIANCE)
+    return [
+        replace(choice, role="left out", note=f"{choice.facts.type}: {_repeats(found[choice.name])}")
+        if choice.name in found
+        else choice
+        for choice in choices
+    ]
+
+
+def _repeats(others: Sequence[str]) -> str:
+    if not others:
+        return "always the same where the other features have a value"
+    named = ", ".join(others)
+    return f"repeats {named}, up to its unit" if len(others) == 1 else f"follows from {named}"
+
+
+def _without_emptiest(choices: Sequence[Choice], sample: Sample) -> list[Choice]:
+    """Leave out the feature with the most missing cells until enough rows have a value in all of them."""
+    kept = list(choices)
+    while _complete(kept, sample) < FEWEST_COMPLETE:
+        number, worst = max(
+            ((i, c) for i, c in enumerate(kept) if c.role == "feature"), key=lambda pair: pair[1].facts.missing
+        )
+        note = f"{worst.note}: with it too few rows would have a value in every feature"
+        kept[number] = replace(worst, role="left out", note=note)
+    return kept
+
+
+def _complete(choices: Sequence[Choice], sample: Sample) -> float:
+    features = [sample.numbers[choice.name] for choice in choices if choice.role == "feature"]
+    if not features:
+        return 1.0
+    return float(np.isfinite(np.array(features)).all(axis=0).mean())

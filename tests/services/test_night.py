@@ -149,6 +149,7 @@ def test_workers_find_the_credentials_in_their_own_environment(reached, tmp_path
     bucket = new_bucket()
     settings = settings_in(bucket, tmp_path)
     plan = plan_night(settings)
+    training = train_model(plan, settings, LocalEngine())
     attempt = staging_of(settings).begin(plan.run_id)
     for sent in (plan.lake, attempt, settings):
         assert reached.secret.encode() not in pickle.dumps(sent)
@@ -161,8 +162,7 @@ def test_workers_find_the_credentials_in_their_own_environment(reached, tmp_path
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
-        engine = DaskEngine(client)
-        score_night(plan, settings, train_model(plan, settings, engine), engine)
+        score_night(plan, settings, training, DaskEngine(client))
         logs = str(client.get_worker_logs()) + str(client.get_scheduler_logs())
         keys = str(client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks)))
         story = str(client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.transition_log)))

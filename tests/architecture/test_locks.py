@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "infra" / "requirements.txt"
 MATHEMATICS_LOCK = ROOT / "infra" / "requirements-mathematics.txt"
+LOCKS = sorted(LOCK.parent.glob("requirements*.txt"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -48,7 +49,7 @@ def unmet(requirements: list[str], path: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", [LOCK, MATHEMATICS_LOCK], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
 def test_every_package_is_pinned_to_one_version_and_hashed(path):
     for requirement, hashes in read_lock(path):
         assert [specifier.operator for specifier in requirement.specifier] == ["=="]
@@ -56,7 +57,7 @@ def test_every_package_is_pinned_to_one_version_and_hashed(path):
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", value) for value in hashes)
 
 
-@pytest.mark.parametrize("path", [LOCK, MATHEMATICS_LOCK], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
 def test_a_lock_names_no_address(path):
     text = path.read_text(encoding="utf-8")
     assert re.findall(r"\S*(?:://|file:|--(?:index|find|trusted)|/dev/)\S*", text) == []

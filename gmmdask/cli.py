@@ -5,6 +5,7 @@ Exit codes: 0 done or nothing to do, 1 error, 2 usage, 3 staged. What a command 
 
 from __future__ import annotations
 
+import datetime as calendar
 import logging
 import sys
 from collections.abc import Callable
@@ -20,6 +21,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+SettingsFile = Annotated[
+    Path, typer.Argument(help="The TOML file that describes the segmentation.", show_default=False)
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, and show tracebacks.")]
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2
@@ -40,37 +46,57 @@ def _options(
 
 @app.command()
 def nightly(
-    settings: Annotated[
-        Path, typer.Argument(help="The TOML file that describes the segmentation.", show_default=False)
-    ],
+    settings: SettingsFile,
     date: Annotated[
         str | None,
         typer.Option(help="The night's date, as YYYY-MM-DD; by default the last of the lake.", show_default=False),
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, and show tracebacks.")] = False,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Train a new champion on all dates up to the night's.")
+    ] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Run one night: read what is new, fit where no model is in force, score, publish.
 
-    A night that is published already is left alone. A night that failed or was killed is simply run again.
+    A night that is published already is left alone. A night that failed or was killed is simply run again. Earlier dates
+    that came late or were rewritten are labelled by the champion in force before them.
 
     Exit codes: 0 done or nothing to do, 1 error, 2 usage, 3 computed but not published, because another process holds
     the warehouse open; run the same command again to publish.
     """
-    from datetime import date as calendar_date
-
-    try:
-        night = None if date is None else calendar_date.fromisoformat(date)
-    except ValueError:
-        raise typer.BadParameter(f"{date!r} is not a date such as 2013-12-31", param_hint="--date") from None
+    night = None if date is None else _date(date, "--date")
     _log(verbose)
-    raise typer.Exit(_guarded(lambda: _run_nightly(settings, night), verbose=verbose))
+    raise typer.Exit(_guarded(lambda: _run_nightly(settings, night, refit=refit), verbose=verbose))
+
+
+@app.command()
+def rescore(
+    settings: SettingsFile,
+    first: Annotated[str, typer.Option("--from", help="First date to label anew, as YYYY-MM-DD.", show_default=False)],
+    last: Annotated[str, typer.Option("--to", help="Last date to label anew.", show_default=False)],
+    verbose: Verbose = False,
+) -> None:
+    """Label dates that were published anew, by the present champion.
+
+    Dates that have its labels already are left alone. Exit codes are those of nightly.
+    """
+    dates = _date(first, "--from"), _date(last, "--to")
+    if dates[0] > dates[1]:
+        raise typer.BadParameter(f"{first} is after {last}", param_hint="--from")
+    _log(verbose)
+    raise typer.Exit(_guarded(lambda: _run_rescore(settings, *dates), verbose=verbose))
+
+
+def _date(text: str, option: str) -> calendar.date:
+    try:
+        return calendar.date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a date such as 2013-12-31", param_hint=option) from None
 
 
 @app.command()
 def report(
-    settings: Annotated[
-        Path, typer.Argument(help="The TOML file that describes the segmentation.", show_default=False)
-    ],
+    settings: SettingsFile,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Where to write; by default named after the run.", show_default=False),
@@ -78,7 +104,7 @@ def report(
     run: Annotated[
         str | None, typer.Option(help="The run to tell of; by default the one published last.", show_default=False)
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, and show tracebacks.")] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Write the report of a published run: one HTML file that needs no network."""
     _log(verbose)
@@ -137,9 +163,7 @@ def _guarded(command: Callable[[], None], *, verbose: bool) -> int:
     return 0
 
 
-def _run_nightly(path: Path, night: object) -> None:
-    from datetime import date as calendar_date
-
+def _run_nightly(path: Path, night: calendar.date | None, *, refit: bool) -> None:
     from rich.console import Console
 
     from gmmdask.settings import load_settings
@@ -150,7 +174,22 @@ def _run_nightly(path: Path, night: object) -> None:
     from gmmdask.progress import shown_progress
 
     with shown_progress() as progress:
-        done = run_night(settings, night if isinstance(night, calendar_date) else None, progress=progress)
+        done = run_night(settings, night, refit=refit, progress=progress)
+    print_night(done, settings, Console())
+
+
+def _run_rescore(path: Path, first: calendar.date, last: calendar.date) -> None:
+    from rich.console import Console
+
+    from gmmdask.settings import load_settings
+
+    settings = load_settings(path)
+    from gmmdask.nightly import rescore_dates
+    from gmmdask.nightly.summary import print_night
+    from gmmdask.progress import shown_progress
+
+    with shown_progress() as progress:
+        done = rescore_dates(settings, first, last, progress=progress)
     print_night(done, settings, Console())
 
 

@@ -21,6 +21,7 @@ from pydantic_settings import SettingsError as SourceError
 
 from gmmdask.errors import SettingsError
 
+DECISIVE = {"features", "describe", "segmentation", "preparation", "grid", "training", "anomalies"}
 SECRETS = re.compile(r"secret|token|passw|^key$|access_key|credential", re.IGNORECASE)
 
 Positive = Annotated[int, Field(ge=1)]
@@ -96,6 +97,12 @@ class Grid(Section):
     max_passes: Annotated[int, Field(ge=2)] = 6
 
 
+class Training(Section):
+    """`[training]`: how many days up to a night its training sees; by default all of them."""
+
+    train_window: Positive | None = None
+
+
 class Anomalies(Section):
     """`[anomalies]`: the share of training rows below whose log density a row is flagged; 0 flags none."""
 
@@ -145,6 +152,7 @@ class Settings(BaseSettings):
     source: Lake
     preparation: Preparation = Preparation()
     grid: Grid = Grid()
+    training: Training = Training()
     anomalies: Anomalies = Anomalies()
     warehouse: Warehouse
     registry: Registry
@@ -188,9 +196,7 @@ class Settings(BaseSettings):
     def decisive(self) -> dict[str, Any]:
         """The settings that can change a result, as JSON holds them."""
         return {
-            **self.model_dump(
-                mode="json", include={"features", "describe", "segmentation", "preparation", "grid", "anomalies"}
-            ),
+            **self.model_dump(mode="json", include=DECISIVE),
             "source": self.source.model_dump(mode="json", include={"id", "weight", "date"}),
         }
 

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from gmmdask.lake.arrays import ArraySource
 from gmmdask.lake.finite import require_finite, require_weights
+from gmmdask.lake.held_out import TrainingRows, held_out
 from gmmdask.lake.lake import Lake, open_lake
 from gmmdask.lake.prepared import PreparedSource
 
-__all__ = ["ArraySource", "Lake", "PreparedSource", "open_lake", "require_finite", "require_weights"]
+__all__ = [
+    "ArraySource",
+    "Lake",
+    "PreparedSource",
+    "TrainingRows",
+    "held_out",
+    "open_lake",
+    "require_finite",
+    "require_weights",
+]

@@ -6,8 +6,8 @@ belongs to training, scoring, the registry and the warehouse; printing and sched
 
 from gmmdask.nightly.engines import open_engine
 from gmmdask.nightly.model import NightModel, load_night_model, save_night_model
-from gmmdask.nightly.night import Night, publish_night, run_night
-from gmmdask.nightly.plan import NightPlan, plan_night
+from gmmdask.nightly.night import Night, publish_night, publish_waiting, rescore_dates, run_night
+from gmmdask.nightly.plan import NightPlan, plan_night, plan_overdue, plan_rescore
 from gmmdask.nightly.score import score_night
 from gmmdask.nightly.train import Training, train_model
 
@@ -19,7 +19,11 @@ __all__ = [
     "load_night_model",
     "open_engine",
     "plan_night",
+    "plan_overdue",
+    "plan_rescore",
     "publish_night",
+    "publish_waiting",
+    "rescore_dates",
     "run_night",
     "save_night_model",
     "score_night",

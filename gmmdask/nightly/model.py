@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +21,7 @@ from gmmdask.preparation.recipe import Recipe
 from gmmdask.registry import Bundle, Part, load_bundle, save_bundle
 from gmmdask.scoring import SegmentModel
 from gmmdask.settings import Settings
+from gmmdask.warehouse.port import pass_by
 
 PACKAGES = ("gmmdask", "numpy", "scipy", "numba", "pyarrow", "scikit-learn", "dask", "duckdb")
 MODEL_ID_DIGITS = 16
@@ -100,7 +101,7 @@ class NightModel:
         return cls(segments=segments, provenance=bundle.part("provenance").document, sample=sample)
 
 
-def save_night_model(settings: Settings, model: NightModel) -> None:
+def save_night_model(settings: Settings, model: NightModel, *, at: Callable[[str], None] = pass_by) -> None:
     """Keep a model in the registry under its id; one that is there already is left alone.
 
     Raises
@@ -109,7 +110,10 @@ def save_night_model(settings: Settings, model: NightModel) -> None:
         The registry cannot be reached or written.
     """
     save_bundle(
-        model.to_bundle(), bundle_uri(settings, model.model_id), storage_options=settings.registry.storage_options
+        model.to_bundle(),
+        bundle_uri(settings, model.model_id),
+        storage_options=settings.registry.storage_options,
+        at=at,
     )
 
 

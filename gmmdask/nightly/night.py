@@ -1,18 +1,18 @@
-"""Publish a staged night, and the whole night in one call."""
+"""Publish what is staged, and a whole night or rescoring in one call."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from gmmdask.engine import Engine
-from gmmdask.errors import WarehouseError
+from gmmdask.errors import InvalidInputError, WarehouseError
 from gmmdask.nightly.engines import open_engine
-from gmmdask.nightly.plan import NightPlan, plan_night, staging_of, warehouse_of
-from gmmdask.nightly.score import score_night
+from gmmdask.nightly.plan import NightPlan, plan_night, plan_overdue, plan_rescore, staging_of, warehouse_of
+from gmmdask.nightly.score import already_published, score_night
 from gmmdask.nightly.train import train_model
 from gmmdask.settings import Cluster, Settings
 from gmmdask.training.results import Progress
@@ -31,44 +31,120 @@ class Night:
     plan : NightPlan
     release : Release, optional
         What was published; None where nothing was to be done.
+    repeats : tuple of Night
+        The runs that labelled late and rewritten dates.
+    resumed : tuple of Release
+        What earlier invocations had computed and this one published first.
     """
 
     plan: NightPlan
     release: Release | None = None
+    repeats: tuple[Night, ...] = ()
+    resumed: tuple[Release, ...] = ()
 
 
 def run_night(
     settings: Settings,
     dt: date | None = None,
     *,
+    refit: bool = False,
     progress: Progress | None = None,
     engines: EngineOpener = open_engine,
+    at: Callable[[str], None] = pass_by,
 ) -> Night:
     """Run a night from plan to publication; run again, it finds what is done and does the rest.
+
+    What waits to be published is published first. After the night, dates before it that came late or were rewritten are
+    labelled by the champion in force before them.
 
     Parameters
     ----------
     settings : Settings
     dt : datetime.date, optional
         The night's date; by default the last date of the lake.
+    refit : bool, default False
+        Train a new champion.
     progress : callable, optional
         Told of stages as `gmmdask.training.results.Progress` says.
     engines : callable
         Opens the engine of `[cluster]`.
+    at : callable
+        Called with the name of every point at which a crash must do no harm.
 
     Raises
     ------
     WarehouseBusyError
         Everything is computed and staged, but others hold the warehouse open.
     GmmdaskError
-        Anything else went wrong; nothing was published.
+        Anything else went wrong; nothing was published of the run that failed.
     """
-    plan = plan_night(settings, dt)
+    resumed = publish_waiting(settings, progress, at=at)
+    at("resumed")
+    plan = plan_night(settings, dt, refit=refit)
+    at("planned")
+    night = _run(plan, settings, progress, engines, at)
+    if plan.overdue:
+        plans = plan_overdue(settings, plan)
+        at("overdue planned")
+        night = replace(night, repeats=tuple(_run(late, settings, progress, engines, at) for late in plans))
+    own = next((release for release in resumed if release.run_id == plan.run_id), None)
+    others = tuple(release for release in resumed if release is not own)
+    return replace(night, release=night.release or own, resumed=others)
+
+
+def rescore_dates(
+    settings: Settings,
+    first: date,
+    last: date,
+    *,
+    progress: Progress | None = None,
+    engines: EngineOpener = open_engine,
+) -> Night:
+    """Label the published dates from first to last anew, by the present champion; it stays what it is.
+
+    Raises
+    ------
+    InvalidInputError
+        None of these dates was published.
+    WarehouseBusyError, GmmdaskError
+        As `run_night`.
+    """
+    resumed = publish_waiting(settings, progress)
+    night = _run(plan_rescore(settings, first, last), settings, progress, engines, pass_by)
+    own = next((release for release in resumed if release.run_id == night.plan.run_id), None)
+    return replace(night, release=night.release or own)
+
+
+def _run(
+    plan: NightPlan,
+    settings: Settings,
+    progress: Progress | None,
+    engines: EngineOpener,
+    at: Callable[[str], None],
+) -> Night:
     if plan.state == "due":
         with engines(settings.cluster) as engine:
-            training = train_model(plan, settings, engine, progress)
-            score_night(plan, settings, training, engine, progress)
-    return publish_night(plan, settings, progress)
+            training = train_model(plan, settings, engine, progress, at=at)
+            score_night(plan, settings, training, engine, progress, at=at)
+    return publish_night(plan, settings, progress, at=at)
+
+
+def publish_waiting(
+    settings: Settings, progress: Progress | None = None, *, at: Callable[[str], None] = pass_by
+) -> list[Release]:
+    """Publish what earlier invocations computed and could not publish, the earliest dates first; computes nothing.
+
+    Raises
+    ------
+    WarehouseBusyError
+        Others still hold the warehouse open; everything stays staged.
+    WarehouseError
+        The warehouse refuses; nothing was published.
+    """
+    waiting = [attempt.load() for attempt in staging_of(settings).waiting()]
+    own = [release for release in waiting if release.segmentation == settings.segmentation.name]
+    ordered = sorted(own, key=lambda release: max(publication.dt for publication in release.publications))
+    return [release for release in ordered if _publish(release, settings, progress, at)]
 
 
 def publish_night(
@@ -78,32 +154,56 @@ def publish_night(
     *,
     at: Callable[[str], None] = pass_by,
 ) -> Night:
-    """Publish what is staged of a night, unless it is published already, and clear its staging.
+    """Publish what is staged of a run, unless it is published already, and clear its staging.
 
     Raises
     ------
     WarehouseBusyError
-        Others hold the warehouse open; the night stays staged.
+        Others hold the warehouse open; the run stays staged.
     WarehouseError
-        Nothing is staged, or the warehouse refuses; nothing was published.
+        Nothing is staged, another process published the same run meanwhile, or the warehouse refuses; nothing was
+        published.
     """
     if plan.state in ("published", "nothing new"):
         return Night(plan=plan)
     staging = staging_of(settings)
     attempt = staging.complete(plan.run_id)
     if attempt is None:
+        if warehouse_of(settings).published_run(plan.run_key) is not None:
+            staging.remove(plan.run_id)
+            raise WarehouseError(already_published(plan))
         raise WarehouseError(f"run {plan.run_id} of {plan.dt} is not staged completely: score it again, then publish")
     release = attempt.load()
+    if not _publish(release, settings, progress, at) and not _is_published_from(release, settings):
+        raise WarehouseError(already_published(plan))
+    return Night(plan=plan, release=release)
+
+
+def _publish(release: Release, settings: Settings, progress: Progress | None, at: Callable[[str], None]) -> bool:
+    """Publish a staged release, clear its staging, and return whether it was still to be published."""
     dates = len(release.publications)
     if progress is not None:
         progress("publish", 0, 1, f"{dates} dates")
     _create_folder(settings)
-    warehouse_of(settings).publish(release, at=at)
+    staging = staging_of(settings)
+    try:
+        published = warehouse_of(settings).publish(release, at=at)
+    except InvalidInputError:
+        staging.remove(str(release.run_id))  # what is refused now is refused for ever, and must not stop later nights
+        raise
     at("published")
-    staging.remove(plan.run_id)
+    staging.remove(str(release.run_id))
+    at("staging cleared")
     if progress is not None:
         progress("publish", 1, 1, f"{dates} dates")
-    return Night(plan=plan, release=release)
+    return published
+
+
+def _is_published_from(release: Release, settings: Settings) -> bool:
+    """Return whether the run in the warehouse is this very computation of it, published by a call that was cut short."""
+    (run,) = release.tables["runs"].select(["run_id", "started_at"]).to_pylist()
+    found = warehouse_of(settings).query("SELECT started_at FROM runs WHERE run_id = $id", {"id": run["run_id"]})
+    return [row["started_at"] for row in found.to_pylist()] == [run["started_at"]]
 
 
 def _create_folder(settings: Settings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -12,16 +12,15 @@ from typing import Literal
 
 from gmmdask.errors import InvalidInputError, WarehouseBusyError, WarehouseError
 from gmmdask.lake import Lake, open_lake
+from gmmdask.nightly.history import History, read_history
 from gmmdask.settings import Settings
 from gmmdask.warehouse import Limits, Staging, Warehouse, open_staging, open_warehouse
 
 RUN_ID_DIGITS = 16
 
 State = Literal["due", "staged", "published", "nothing new"]
-Action = Literal["first", "keep"]
-
-FIRST_NIGHT = """SELECT min(dt) AS first_night, max(dt) AS last_night FROM publications
-    WHERE segmentation = $segmentation AND kind = 'night'"""
+Action = Literal["first", "keep", "refit"]
+Kind = Literal["night", "repeat", "rescore"]
 
 
 def utc_now() -> datetime:
@@ -31,35 +30,46 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NightPlan:
-    """What a night has to do.
+    """What a run has to do.
 
     Parameters
     ----------
     run_key : str
-        Hash of everything that determines the night's result.
+        Hash of everything that determines the run's result.
     dt : datetime.date
-        The night's date t.
+        The night's date t; of a repeat or rescore of several dates, the last of them.
     state : {"due", "staged", "published", "nothing new"}
         Staged: computed before, and waiting to be published.
-    action : {"first", "keep"}
-        Train the first model on all dates up to t and publish them, or label t by the champion in force before it.
-    kind : {"night", "repeat"}
-        Of the publication of t: a repeat of an earlier night changes no champion.
+    action : {"first", "keep", "refit"}
+        Train the first model on all dates up to t and publish them, label by a model that is there, or train a new
+        champion that labels t.
+    kind : {"night", "repeat", "rescore"}
+        Of the publication: a repeat labels earlier dates by the champion in force before them, a rescore by the present
+        one; neither changes a champion.
     champion_id : str, optional
-        The model in force before t.
+        The model in force before t; of a rescore, the present one.
     lake : Lake
         All dates up to t, with the features alone.
+    dates : tuple of datetime.date
+        What is published.
+    train_since : datetime.date
+        Where the training window begins.
+    overdue : tuple of datetime.date
+        Earlier dates that came late or were rewritten since they were published, and that this run leaves to others.
     started_at : datetime.datetime
-        When the night began.
+        When the run began.
     """
 
     run_key: str
     dt: date
     state: State
     action: Action
-    kind: Literal["night", "repeat"]
+    kind: Kind
     champion_id: str | None
     lake: Lake
+    dates: tuple[date, ...]
+    train_since: date = date.min
+    overdue: tuple[date, ...] = ()
     started_at: datetime
 
     @property
@@ -69,11 +79,18 @@ class NightPlan:
 
     @property
     def published_lake(self) -> Lake:
-        """The dates that this night publishes."""
-        return self.lake if self.action == "first" else between(self.lake, self.dt, self.dt)
+        """The dates that this run publishes."""
+        return only(self.lake, self.dates)
+
+    @property
+    def training_lake(self) -> Lake:
+        """The dates that a model may be trained on: the window up to t."""
+        return between(self.lake, self.train_since, self.dt)
 
 
-def plan_night(settings: Settings, dt: date | None = None, *, now: Callable[[], datetime] = utc_now) -> NightPlan:
+def plan_night(
+    settings: Settings, dt: date | None = None, *, refit: bool = False, now: Callable[[], datetime] = utc_now
+) -> NightPlan:
     """Find out what a night has to do. Reads no row and writes nothing.
 
     Parameters
@@ -81,13 +98,15 @@ def plan_night(settings: Settings, dt: date | None = None, *, now: Callable[[], 
     settings : Settings
     dt : datetime.date, optional
         The night's date t; by default the last date of the lake.
+    refit : bool, default False
+        Train a new champion. A night that did so does it again when its date is rewritten.
     now : callable
         Where the time comes from.
 
     Raises
     ------
     InvalidInputError
-        A column does not exist, or the lake is not partitioned by date.
+        A column does not exist, the lake is not partitioned by date, or a champion is asked for on an earlier date.
     EmptyDataError
         The lake holds no file, or none of a date up to t.
     StorageError, WarehouseError
@@ -98,27 +117,88 @@ def plan_night(settings: Settings, dt: date | None = None, *, now: Callable[[], 
     night = date.fromisoformat(lake.dates[-1]) if dt is None else dt
     is_new = night.isoformat() in lake.dates
     known = between(lake, date.min, night) if is_new else lake
-    warehouse = warehouse_of(settings)
     with _readable():
-        champion, kind = _champion(warehouse, settings.segmentation.name, night)
-        key = run_key(settings, known, night, champion)
-        state = _state(settings, warehouse, key)
-    return NightPlan(
-        run_key=key,
-        dt=night,
-        state=state if is_new else "nothing new",
-        action="keep" if champion else "first",
-        kind=kind,
-        champion_id=champion,
-        lake=known,
-        started_at=started_at,
-    )
+        history = read_history(warehouse_of(settings), settings.segmentation.name)
+        if refit and night < history.last_night:
+            raise InvalidInputError(
+                f"a new champion is for nights to come, and {night} is before the last night, {history.last_night}; "
+                f"refit on {history.last_night} or later"
+            )
+        plan = _planned(settings, known, night, history, refit)
+        plan = replace(plan, started_at=started_at)
+        if not is_new:
+            return replace(plan, state="nothing new", dates=(), overdue=_overdue(lake, history, night, ()))
+        plan = _identified(plan, settings, history)
+    will_publish = (night,) if plan.state == "published" else plan.dates
+    return replace(plan, overdue=_overdue(known, history, night, will_publish))
 
 
-def run_key(settings: Settings, lake: Lake, dt: date, champion_id: str | None) -> str:
-    """Return the hash of what determines a night's result: settings, date, that date's files, champion before."""
-    files = [(file.path, file.fingerprint) for file in lake.files if file.date == dt.isoformat()]
-    facts = [settings.decisive_hash, dt.isoformat(), files, champion_id]
+def plan_overdue(settings: Settings, plan: NightPlan) -> list[NightPlan]:
+    """Return the runs that label a night's overdue dates: one for each champion that was in force before them."""
+    with _readable():
+        warehouse = warehouse_of(settings)
+        history = read_history(warehouse, settings.segmentation.name)
+        champions = {dt: _champion(warehouse, settings, history, dt) for dt in plan.overdue}
+        groups = {
+            champion: tuple(dt for dt in plan.overdue if champions[dt] == champion) for champion in champions.values()
+        }
+        repeats = [
+            replace(plan, kind="repeat", action="keep", champion_id=champion, dates=dates, dt=dates[-1], overdue=())
+            for champion, dates in groups.items()
+        ]
+        return [_identified(repeat, settings, history) for repeat in repeats]
+
+
+def plan_rescore(settings: Settings, first: date, last: date, *, now: Callable[[], datetime] = utc_now) -> NightPlan:
+    """Find out which published dates from first to last do not have the labels of the present champion.
+
+    Raises
+    ------
+    InvalidInputError
+        No date of the lake between them was published, or what `plan_night` refuses.
+    StorageError, WarehouseError
+        Lake or warehouse cannot be reached.
+    """
+    started_at = now()
+    lake = open_night_lake(settings)
+    with _readable():
+        warehouse = warehouse_of(settings)
+        history = read_history(warehouse, settings.segmentation.name)
+        champion = warehouse.champion_before(settings.segmentation.name, date.max)
+        published = [dt for dt in _dates(between(lake, first, last)) if dt in history.models]
+        if not published or champion is None:
+            raise InvalidInputError(
+                f"no date of {settings.segmentation.name!r} from {first} to {last} was published, so none can be rescored; "
+                f"the lake has {lake.dates[0]} to {lake.dates[-1]}"
+            )
+        outdated = [dt for dt in published if history.models[dt] != champion or _is_outdated(lake, history, dt)]
+        plan = NightPlan(
+            run_key="",
+            dt=published[-1],
+            state="due",
+            action="keep",
+            kind="rescore",
+            champion_id=champion,
+            lake=between(lake, date.min, last),
+            dates=tuple(outdated or published),
+            started_at=started_at,
+        )
+        if not outdated:
+            return replace(plan, run_key=run_key(plan, settings), state="published")
+        return _identified(plan, settings, history)
+
+
+def run_key(plan: NightPlan, settings: Settings) -> str:
+    """Return the hash of what determines a run's result.
+
+    That is: settings, kind and action, the night's date (or the dates that are repeated or rescored), the files of these
+    dates, and the champion in force before them.
+    """
+    dates = (plan.dt,) if plan.kind == "night" else plan.dates
+    texts = [dt.isoformat() for dt in dates]
+    files = [(file.path, file.fingerprint) for file in plan.lake.files if file.date in set(texts)]
+    how = "retrained" if plan.action == "refit" else "rescored" if plan.kind == "rescore" else "labelled"
+    facts = [settings.decisive_hash, how, texts, files, plan.champion_id]
     return blake2b(json.dumps(facts).encode(), digest_size=32).hexdigest()
 
 
@@ -157,10 +237,11 @@ def between(lake: Lake, first: date, last: date) -> Lake:
     return lake if len(kept) == len(lake.files) else replace(lake, files=kept)
 
 
-def warehouse_of(settings: Settings) -> Warehouse:
-    """Return the warehouse of the settings; nothing is opened yet."""
+def warehouse_of(settings: Settings, patience: float | None = None) -> Warehouse:
+    """Return the warehouse of the settings; nothing is opened yet. Patience, in seconds, replaces theirs."""
     limits = Limits(memory_limit=settings.warehouse.memory)
-    return open_warehouse(settings.warehouse.uri, limits=limits, publish_timeout=settings.warehouse.publish_timeout)
+    timeout = settings.warehouse.publish_timeout if patience is None else patience
+    return open_warehouse(settings.warehouse.uri, limits=limits, publish_timeout=timeout)
 
 
 def staging_of(settings: Settings) -> Staging:
@@ -177,20 +258,72 @@ def _readable() -> Iterator[None]:
         raise WarehouseError(f"the night cannot be planned: {error}") from error
 
 
-def _champion(warehouse: Warehouse, segmentation: str, dt: date) -> tuple[str | None, Literal["night", "repeat"]]:
-    """Return the champion that night t starts from, and whether t is a new night or an earlier one repeated.
+def only(lake: Lake, dates: Iterable[date]) -> Lake:
+    """Return the partitions of the given dates."""
+    texts = {dt.isoformat() for dt in dates}
+    kept = tuple(file for file in lake.files if file.date in texts)
+    return lake if len(kept) == len(lake.files) else replace(lake, files=kept)
 
-    Dates before the first night were labelled by its model, so that is the one they start from.
+
+def _planned(settings: Settings, lake: Lake, night: date, history: History, refit: bool) -> NightPlan:
+    """Return the plan of a night before it has a key."""
+    champion = _champion(warehouse_of(settings), settings, history, night)
+    trained_before = history.last_night == night and history.actions[night] == "refit"
+    action: Action = "first" if champion is None else "refit" if refit or trained_before else "keep"
+    window = settings.training.train_window
+    return NightPlan(
+        run_key="",
+        dt=night,
+        state="due",
+        action=action,
+        kind="repeat" if night < history.last_night else "night",
+        champion_id=champion,
+        lake=lake,
+        dates=_dates(lake) if action == "first" else (night,),
+        train_since=date.min if window is None else night - timedelta(days=window - 1),
+        started_at=datetime.min,
+    )
+
+
+def _champion(warehouse: Warehouse, settings: Settings, history: History, dt: date) -> str | None:
+    return warehouse.champion_before(settings.segmentation.name, history.start_of(dt))
+
+
+def _identified(plan: NightPlan, settings: Settings, history: History) -> NightPlan:
+    """Return the plan with its key and state.
+
+    Files can come back as they were before they were rewritten. Their run was published then, but its labels are no
+    longer those in force: it runs again, under the key that follows from the old one.
     """
-    if warehouse.champion_before(segmentation, date.max) is None:
-        return None, "night"
-    nights = warehouse.query(FIRST_NIGHT, {"segmentation": segmentation}).to_pylist()[0]
-    first, last = nights["first_night"], nights["last_night"]
-    start = dt if dt >= first else first + timedelta(days=1)
-    return warehouse.champion_before(segmentation, start), "night" if dt >= last else "repeat"
+    warehouse = warehouse_of(settings)
+    key = run_key(plan, settings)
+    while warehouse.published_run(key) is not None:
+        if not _is_superseded(plan, history):
+            return replace(plan, run_key=key, state="published")
+        key = blake2b(key.encode(), digest_size=32).hexdigest()
+    staged = staging_of(settings).complete(key[:RUN_ID_DIGITS]) is not None
+    return replace(plan, run_key=key, state="staged" if staged else "due")
 
 
-def _state(settings: Settings, warehouse: Warehouse, key: str) -> State:
-    if warehouse.published_run(key) is not None:
-        return "published"
-    return "due" if staging_of(settings).complete(key[:RUN_ID_DIGITS]) is None else "staged"
+def _is_superseded(plan: NightPlan, history: History) -> bool:
+    if plan.kind == "rescore" and any(history.models.get(dt) != plan.champion_id for dt in plan.dates):
+        return True
+    dates = (plan.dt,) if plan.kind == "night" else plan.dates
+    return any(_is_outdated(plan.lake, history, dt) for dt in dates)
+
+
+def _overdue(lake: Lake, history: History, night: date, published: Collection[date]) -> tuple[date, ...]:
+    """Return the dates before a night whose labels are missing or come from other files; none before the first night."""
+    if not history.actions:
+        return ()
+    earlier = (dt for dt in _dates(lake) if dt < night and dt not in published)
+    return tuple(dt for dt in earlier if _is_outdated(lake, history, dt))
+
+
+def _is_outdated(lake: Lake, history: History, dt: date) -> bool:
+    present = frozenset((file.path, file.fingerprint) for file in lake.files if file.date == dt.isoformat())
+    return history.files.get(dt) != present
+
+
+def _dates(lake: Lake) -> tuple[date, ...]:
+    return tuple(date.fromisoformat(text) for text in lake.dates)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 
 from gmmdask.engine import Engine
+from gmmdask.errors import WarehouseBusyError, WarehouseError
 from gmmdask.nightly.model import save_night_model
-from gmmdask.nightly.plan import NightPlan, staging_of, utc_now
+from gmmdask.nightly.plan import NightPlan, staging_of, utc_now, warehouse_of
 from gmmdask.nightly.tables import night_tables, run_row
 from gmmdask.nightly.train import Training
 from gmmdask.scoring import PartitionScores, ScoringTask, SegmentSums, combine_sums, score_source
@@ -17,6 +19,7 @@ from gmmdask.settings import Settings
 from gmmdask.training.results import Progress
 from gmmdask.warehouse import Attempt, Limits, Publication, Release, StagedRows
 from gmmdask.warehouse.checks import check_staged
+from gmmdask.warehouse.port import pass_by
 
 
 def score_night(
@@ -26,24 +29,36 @@ def score_night(
     engine: Engine,
     progress: Progress | None = None,
     *,
-    now: Callable[[], datetime] = utc_now,
+    at: Callable[[str], None] = pass_by,
 ) -> None:
-    """Label every row of the night's dates, keep the model, and stage all of it; a failure leaves nothing staged.
+    """Label every row of the run's dates, keep the model, and stage all of it; a failure leaves nothing staged.
 
     Raises
     ------
     InvalidInputError
-        Ids are missing or repeated within a date; names them.
+        Ids are missing or repeated; names them.
+    WarehouseError
+        Another process published the same run meanwhile.
     UnreadablePartitionError, SchemaError
         A file cannot be read; names it.
     """
     staging = staging_of(settings)
     attempt = staging.begin(plan.run_id)
     try:
-        _stage(plan, settings, training, (engine, attempt), progress, now)
-    except BaseException:
-        staging.remove(plan.run_id)
+        _stage(plan, settings, training, (engine, attempt), progress, at)
+    except BaseException as error:
+        staging.discard(attempt)
+        if isinstance(error, Exception) and warehouse_of(settings).published_run(plan.run_key) is not None:
+            raise WarehouseError(already_published(plan)) from error
         raise
+
+
+def already_published(plan: NightPlan) -> str:
+    """Return what the slower of two equal runs is told."""
+    return (
+        f"another process computed run {plan.run_id} of {plan.dt} at the same time and published it first; "
+        "what this one computed is discarded, and there is nothing left to do"
+    )
 
 
 def _stage(
@@ -52,25 +67,32 @@ def _stage(
     training: Training,
     place: tuple[Engine, Attempt],
     progress: Progress | None,
-    now: Callable[[], datetime],
+    at: Callable[[str], None],
 ) -> None:
     engine, attempt = place
+    at("begun")
     began = time.perf_counter()
     if progress is not None:
         progress("score", 0, 1, f"{len(plan.published_lake.files)} partitions")
     scores = _score(plan, settings, training, engine, attempt)
+    at("scored")
     publications = publications_of(plan, settings, training)
     _check_ids(attempt, publications, scores, settings)
+    at("ids checked")
     empty = SegmentSums.empty(training.model.segments, settings.describe)
     sums = combine_sums((score.sums for score in scores), empty)
     if progress is not None:
         progress("score", 1, 1, f"{int(sums.statuses.sum()):,} rows, {sums.n_scored:,} with a segment")
     timed = replace(training, seconds={**training.seconds, "score": time.perf_counter() - began})
     if training.grid is not None:
-        save_night_model(settings, training.model)
-    runs = [run_row(plan, settings, timed, sums, now())]
+        save_night_model(settings, training.model, at=at)
+    at("model saved")
+    runs = [run_row(plan, settings, timed, sums, utc_now())]
     tables = {**night_tables(plan, settings, training, scores, sums), "runs": runs}
-    attempt.finish(publications, [score.receipt for score in scores], tables)
+    attempt.finish(
+        publications, [score.receipt for score in scores], tables, entity=settings.segmentation.entity, at=at
+    )
+    at("staged")
 
 
 def _score(
@@ -90,13 +112,13 @@ def _score(
 
 
 def publications_of(plan: NightPlan, settings: Settings, training: Training) -> list[Publication]:
-    """Return one publication per date. Only that of t says which champion is in force from then on."""
+    """Return one publication per date. Only that of a night says which champion is in force from then on."""
     lake = plan.published_lake
     model_id = training.model.model_id
     published = []
     for text in lake.dates:
         dt = date.fromisoformat(text)
-        kind = plan.kind if dt == plan.dt else "rescore"
+        kind = "rescore" if plan.kind == "night" and dt != plan.dt else plan.kind
         champion = model_id if kind == "night" else None
         name = settings.segmentation.name
         published.append(
@@ -116,5 +138,7 @@ def _check_ids(
         paths=tuple(f"{attempt.folder}/{score.receipt.path}" for score in scores),
         rows=sum(score.receipt.rows for score in scores),
     )
-    release = Release(publications=tuple(publications), staged=staged)
+    release = Release(publications=tuple(publications), staged=staged, entity=settings.segmentation.entity)
     check_staged(staged, release, Limits(memory_limit=settings.warehouse.memory), attempt.folder)
+    with suppress(WarehouseBusyError):  # publishing looks again
+        warehouse_of(settings, patience=0).check(release)

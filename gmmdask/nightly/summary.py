@@ -22,6 +22,19 @@ Row = Mapping[str, Any]
 
 def print_night(night: Night, settings: Settings, console: Console) -> None:
     """Print what a night did, what the segments look like, and where to look."""
+    for release in night.resumed:
+        console.print(f"Published first, computed before: {_span(release)} of [bold]{release.segmentation}[/].")
+    _print_run(night, settings, console)
+    for repeat in night.repeats:
+        if repeat.release is not None:
+            (run,) = repeat.release.tables["runs"].to_pylist()
+            console.print(
+                f"Late or rewritten: {_span(repeat.release)}, {run['rows_total']:,} rows, labelled by model "
+                f"{run['model_id']}, the champion in force before."
+            )
+
+
+def _print_run(night: Night, settings: Settings, console: Console) -> None:
     if night.release is None:
         _print_nothing(night, settings, console)
         return
@@ -50,18 +63,21 @@ def _print_nothing(night: Night, settings: Settings, console: Console) -> None:
 
 
 def _facts(night: Night, release: Release, run: Row, grid: Sequence[Row]) -> Table:
-    dates = sorted(publication.dt for publication in release.publications)
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column()
-    span = f"{dates[0]} to {dates[-1]} ({len(dates)} dates)" if len(dates) > 1 else f"{dates[0]}"
-    facts.add_row("Published", f"{release.segmentation}, {span}")
+    facts.add_row("Published", f"{release.segmentation}, {_span(release)}")
     facts.add_row("Run", f"{run['run_id']}, model {run['model_id']}")
     facts.add_row("Rows", _rows(run))
     for winner in (row for row in grid if row["is_best"]):
         facts.add_row("Winner", _winner(winner, grid, run))
     facts.add_row("Notes", escape(str(run["reason"])))
     return facts
+
+
+def _span(release: Release) -> str:
+    dates = sorted(publication.dt for publication in release.publications)
+    return f"{dates[0]} to {dates[-1]} ({len(dates)} dates)" if len(dates) > 1 else f"{dates[0]}"
 
 
 def _rows(run: Row) -> str:

@@ -16,6 +16,11 @@ from gmmdask.settings import Settings
 from gmmdask.training.results import Candidate, GridResult
 
 Row = dict[str, Any]
+KEPT = {
+    "night": "The champion {champion} was kept.",
+    "repeat": "Labelled by {champion}, the champion in force before.",
+    "rescore": "Labelled by {champion}, the present champion.",
+}
 
 
 def night_tables(
@@ -124,7 +129,7 @@ def _grid_row(candidate: Candidate, is_best: bool) -> Row:
 
 def lineage_rows(plan: NightPlan, training: Training, scores: Sequence[PartitionScores]) -> list[Row]:
     """Return which partitions were trained on and scored."""
-    trained = [] if training.grid is None else [("train", part, part.rows) for part in plan.lake.partitions]
+    trained = [] if training.grid is None else [("train", part, part.rows) for part in plan.training_lake.partitions]
     published = zip(plan.published_lake.partitions, scores, strict=True)
     scored = [("score", part, score.receipt.rows) for part, score in published]
     return [
@@ -172,8 +177,9 @@ def run_row(plan: NightPlan, settings: Settings, training: Training, sums: Segme
 
 def _reason(plan: NightPlan, training: Training) -> str:
     if training.grid is None:
-        return f"The champion {plan.champion_id} was kept."
-    return " ".join((f"No model was in force before {plan.dt}.", *training.grid.notes))
+        return KEPT[plan.kind].format(champion=plan.champion_id)
+    why = "A new champion was asked for." if plan.action == "refit" else f"No model was in force before {plan.dt}."
+    return " ".join((why, *training.grid.notes))
 
 
 def plan_date(text: str) -> date:

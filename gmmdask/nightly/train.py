@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from gmmdask.engine import Engine
-from gmmdask.errors import EmptyDataError, NoSoundCandidateError
-from gmmdask.lake import PreparedSource
+from gmmdask.errors import EmptyDataError, InvalidInputError, NoSoundCandidateError
+from gmmdask.lake import PreparedSource, TrainingRows
 from gmmdask.nightly.model import NightModel, fingerprint, load_night_model
 from gmmdask.nightly.plan import NightPlan
 from gmmdask.preparation import Recipe
@@ -20,6 +21,7 @@ from gmmdask.settings import Settings
 from gmmdask.training.grid import fit_grid
 from gmmdask.training.results import GridResult, GridSpec, Progress
 from gmmdask.training.survey import Survey, survey_source
+from gmmdask.warehouse.port import pass_by
 
 SAMPLE_ROWS = 2_000
 """Rows kept with a model for its reports."""
@@ -46,32 +48,45 @@ class Training:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def train_model(plan: NightPlan, settings: Settings, engine: Engine, progress: Progress | None = None) -> Training:
-    """Return the model of the night: the champion where one is in force, a new one otherwise. Writes nothing.
+def train_model(
+    plan: NightPlan,
+    settings: Settings,
+    engine: Engine,
+    progress: Progress | None = None,
+    *,
+    at: Callable[[str], None] = pass_by,
+) -> Training:
+    """Return the model of the run: the one that the plan keeps, or a new one. Writes nothing.
+
+    Training sees the plan's window without the held-out rows; these are scored and published like all others.
 
     Raises
     ------
     EmptyDataError
         No row has a value in every feature.
     InvalidInputError
-        A column is constant or has no value, or there are more components than rows.
+        A column is constant or has no value, there are more components than rows, or the model that is kept has other
+        features than the settings.
     NoSoundCandidateError
         Every candidate was disqualified.
     UnreadablePartitionError, SchemaError
         A file cannot be read; names it.
     """
-    if plan.champion_id is not None:
-        return Training(model=load_night_model(settings, plan.champion_id))
+    if plan.action == "keep":
+        return Training(model=_kept(plan, settings))
     began = time.perf_counter()
     if progress is not None:
-        progress("pass 0", 0, 1, f"{len(plan.lake.files)} partitions")
-    survey = survey_source(plan.lake, engine, seed=settings.grid.seed)
+        progress("pass 0", 0, 1, f"{len(plan.training_lake.files)} partitions")
+    rows = TrainingRows(lake=plan.training_lake, id_column=settings.source.id, seed=settings.grid.seed)
+    survey = survey_source(rows, engine, seed=settings.grid.seed)
+    at("surveyed")
     recipe = learn_recipe(survey, settings)
     if progress is not None:
         progress("pass 0", 1, 1, f"{survey.n_rows:,} rows, {survey.moments.n_rows:,} of them complete")
     surveyed = time.perf_counter()
-    prepared = PreparedSource(source=plan.lake, recipe=recipe, infinite="drop")
+    prepared = PreparedSource(source=rows, recipe=recipe, infinite="drop")
     grid = fit_grid(prepared, engine, survey.prepared(recipe), grid_spec(settings), progress)
+    at("fitted")
     segments = with_threshold(_segments(grid, recipe), survey, settings.anomalies.quantile)
     return Training(
         model=NightModel(
@@ -83,6 +98,17 @@ def train_model(plan: NightPlan, settings: Settings, engine: Engine, progress: P
         rows=survey.moments.n_rows,
         seconds={"survey": surveyed - began, "fit": time.perf_counter() - surveyed},
     )
+
+
+def _kept(plan: NightPlan, settings: Settings) -> NightModel:
+    model = load_night_model(settings, str(plan.champion_id))
+    learned = model.segments.recipe.features
+    if learned != settings.features:
+        raise InvalidInputError(
+            f"model {plan.champion_id} was trained on the features {', '.join(learned)}, and the settings have "
+            f"{', '.join(settings.features)}; go back to the former, or make a new champion with --refit"
+        )
+    return model
 
 
 def learn_recipe(survey: Survey, settings: Settings) -> Recipe:
@@ -144,9 +170,9 @@ def _provenance(plan: NightPlan, settings: Settings, survey: Survey) -> dict[str
     return {
         "segmentation": settings.segmentation.name,
         "run_id": plan.run_id,
-        "dates": [plan.lake.dates[0], plan.lake.dates[-1]],
+        "dates": [plan.training_lake.dates[0], plan.training_lake.dates[-1]],
         "training_rows": survey.moments.n_rows,
-        "manifest_fingerprint": plan.lake.fingerprint,
+        "manifest_fingerprint": plan.training_lake.fingerprint,
         "settings": settings.decisive,
         "numeric_fingerprint": fingerprint(),
     }

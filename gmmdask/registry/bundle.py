@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -78,7 +78,17 @@ class Bundle:
         return self.parts[name]
 
 
-def save_bundle(bundle: Bundle, uri: str, *, storage_options: Mapping[str, Any] | None = None) -> str:
+def _pass_by(_: str) -> None:
+    """Do nothing at a named point."""
+
+
+def save_bundle(
+    bundle: Bundle,
+    uri: str,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    at: Callable[[str], None] = _pass_by,
+) -> str:
     """Write a bundle to a folder and return its fingerprint; the same bundle again changes nothing.
 
     Parameters
@@ -88,6 +98,8 @@ def save_bundle(bundle: Bundle, uri: str, *, storage_options: Mapping[str, Any] 
         A folder on any filesystem that fsspec knows.
     storage_options : mapping, optional
         Given to the filesystem.
+    at : callable
+        Called with the name of every point at which a crash must do no harm.
 
     Raises
     ------
@@ -110,6 +122,7 @@ def save_bundle(bundle: Bundle, uri: str, *, storage_options: Mapping[str, Any] 
         if has_folders(filesystem):
             filesystem.makedirs(root, exist_ok=True)
         filesystem.pipe_file(f"{root}/{ARRAYS}", arrays)
+        at("bundle arrays written")
         document = {**content, "versions": _versions(), "fingerprint": fingerprint}
         filesystem.pipe_file(f"{root}/{DOCUMENT}", json.dumps(document, indent=1, sort_keys=True).encode())
     return fingerprint

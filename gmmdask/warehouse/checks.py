@@ -16,6 +16,7 @@ from gmmdask.warehouse.files import is_local, reaching, uris
 from gmmdask.warehouse.release import Release, StagedRows
 
 SHOWN_IDS = 5
+UNIQUE = {"event": "id", "snapshot": "dt, id"}
 
 
 def check_staged(staged: StagedRows, release: Release, limits: Limits, beside: str = "") -> None:
@@ -70,17 +71,56 @@ def _check_dates(connection: duckdb.DuckDBPyConnection, staged: StagedRows, rele
 
 def _check_ids(connection: duckdb.DuckDBPyConnection, staged: StagedRows, release: Release) -> None:
     repeated = connection.execute(
-        """SELECT dt, id, count(*) AS times FROM read_parquet($paths) GROUP BY dt, id
-        HAVING count(*) > 1 OR id IS NULL ORDER BY dt, id LIMIT $shown""",
+        f"""SELECT min(dt) AS first_date, max(dt) AS last_date, id, count(*) AS times
+        FROM read_parquet($paths) GROUP BY {UNIQUE[release.entity]}
+        HAVING count(*) > 1 OR id IS NULL ORDER BY first_date, id LIMIT $shown""",  # noqa: S608
         {"paths": uris(staged.filesystem, staged.paths), "shown": SHOWN_IDS},
     ).fetchall()
     if repeated:
         listed = "; ".join(
-            f"{dt}: {'NULL' if id_ is None else repr(id_)} in {times} rows" for dt, id_, times in repeated
+            f"{first}{'' if last == first else f' to {last}'}: {'NULL' if id_ is None else repr(id_)} in {times} rows"
+            for first, last, id_, times in repeated
         )
+        within = "within a date" if release.entity == "snapshot" else "in the whole lake, as those of events are"
         raise InvalidInputError(
-            f"ids must be present and unique within a date, but run {release.run_id} of {release.segmentation!r} has {listed}"
+            f"ids must be present and unique {within}, but run {release.run_id} of {release.segmentation!r} has {listed}"
             f"{' ...' if len(repeated) == SHOWN_IDS else ''}. Mend the source, or choose another id column; nothing was published"
+        )
+
+
+def check_elsewhere(connection: duckdb.DuckDBPyConnection, release: Release) -> None:
+    """Refuse events that other dates have published; snapshots may come back on every date.
+
+    Parameters
+    ----------
+    connection
+        To a warehouse with tables, that can read the staged files.
+    release : Release
+
+    Raises
+    ------
+    InvalidInputError
+        Names dates and ids.
+    """
+    if release.entity != "event" or release.staged is None or not release.staged.paths:
+        return
+    known = connection.execute(
+        """SELECT fresh.dt, fresh.id, known.dt FROM read_parquet($paths) AS fresh
+        JOIN current_assignments AS known ON known.id = fresh.id AND known.segmentation = $segmentation
+        WHERE NOT list_contains($dates, known.dt) ORDER BY ALL LIMIT $shown""",
+        {
+            "paths": uris(release.staged.filesystem, release.staged.paths),
+            "segmentation": release.segmentation,
+            "dates": [publication.dt for publication in release.publications],
+            "shown": SHOWN_IDS,
+        },
+    ).fetchall()
+    if known:
+        listed = "; ".join(f"{id_!r} of {dt} is published for {other}" for dt, id_, other in known)
+        raise InvalidInputError(
+            f"an event's id occurs once in the lake, but in run {release.run_id} of {release.segmentation!r} {listed}"
+            f"{' ...' if len(known) == SHOWN_IDS else ''}. Mend the source; or, where that date was rewritten, repeat it "
+            'first (--date); or set entity = "snapshot" where ids may come back. Nothing was published'
         )
 
 

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from gmmdask.errors import UnknownNameError, WarehouseError
-from gmmdask.warehouse.checks import check_staged, register_staged
+from gmmdask.warehouse.checks import check_elsewhere, check_staged, register_staged
 from gmmdask.warehouse.connection import Limits, Patience, opened
 from gmmdask.warehouse.files import uris
 from gmmdask.warehouse.port import pass_by
@@ -79,6 +79,7 @@ class DuckDBFile:
         if release.run_id is not None and _is_published(connection, release.run_id):
             connection.rollback()
             return False
+        check_elsewhere(connection, release)
         for name, rows in release.tables.items():
             _insert(connection, name, rows)
             at(f"table {name}")
@@ -91,6 +92,14 @@ class DuckDBFile:
         at("table publications")
         connection.commit()
         return True
+
+    def check(self, release: Release) -> None:
+        """Refuse what could not be published; see `Warehouse.check`."""
+        if release.staged is None or self._value(ANY_PUBLICATION, {}) is None:
+            return
+        with opened(self.path, limits=self.limits, patience=self.patience, read_only=True) as connection:
+            register_staged(connection, release.staged)
+            check_elsewhere(connection, release)
 
     def remove_superseded(self) -> int:
         """Remove assignments that no view shows; see `Warehouse.remove_superseded`."""

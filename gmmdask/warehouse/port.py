@@ -44,6 +44,18 @@ class Warehouse(Protocol):
         """
         ...
 
+    def check(self, release: Release) -> None:
+        """Refuse staged events whose ids other dates have published; `publish` looks again.
+
+        Raises
+        ------
+        InvalidInputError
+            Names dates and ids.
+        WarehouseBusyError
+            Others kept the warehouse open for longer than the timeout.
+        """
+        ...
+
     def remove_superseded(self) -> int:
         """Remove assignments that no view shows any more, and return how many went."""
         ...

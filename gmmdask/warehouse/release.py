@@ -99,6 +99,8 @@ class Release:
         The run's rows of the small tables, exactly as `gmmdask.warehouse.tables` has them; see `conform_tables`.
     staged : StagedRows, optional
         The run's assignments, of the dates in `publications` only.
+    entity : {"event", "snapshot"}, default "snapshot"
+        Whether ids are unique in the segmentation, or within a date.
 
     Raises
     ------
@@ -109,6 +111,7 @@ class Release:
     publications: tuple[Publication, ...]
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
     staged: StagedRows | None = None
+    entity: str = "snapshot"
 
     def __post_init__(self) -> None:
         if len({(p.segmentation, p.run_id, p.model_id) for p in self.publications}) != 1:

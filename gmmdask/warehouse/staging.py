@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from gmmdask.errors import InvalidInputError, WarehouseError
 from gmmdask.storage import open_storage
 from gmmdask.warehouse.files import created, reaching, sizes, subfolders
+from gmmdask.warehouse.port import pass_by
 from gmmdask.warehouse.release import Publication, Release, StagedFile, StagedRows, conform_tables
 from gmmdask.warehouse.schema import Table, conform
 from gmmdask.warehouse.tables import ASSIGNMENTS
@@ -95,6 +96,9 @@ class Attempt:
         publications: Sequence[Publication],
         files: Iterable[StagedFile],
         tables: Mapping[str, pa.Table | Sequence[Mapping[str, Any]]],
+        *,
+        entity: str = "snapshot",
+        at: Callable[[str], None] = pass_by,
     ) -> None:
         """Write the small tables and then the manifest, which makes the attempt complete.
 
@@ -106,6 +110,10 @@ class Attempt:
             Receipts of all partitions.
         tables : mapping
             The run's small tables, by name; see `conform_tables`.
+        entity : {"event", "snapshot"}, default "snapshot"
+            See `Release`.
+        at : callable
+            Called with the name of every point at which a crash must do no harm.
 
         Raises
         ------
@@ -116,8 +124,10 @@ class Attempt:
             raise InvalidInputError(f"the publications staged in {self.folder} must all name run {self.run_id}")
         receipts = sorted(files, key=lambda receipt: receipt.path)
         written = [self._write_table(name, rows) for name, rows in conform_tables(publications[0], tables).items()]
+        at("tables staged")
         manifest = {
             "version": MANIFEST_VERSION,
+            "entity": entity,
             "publications": [asdict(publication) for publication in publications],
             "assignments": [asdict(receipt) for receipt in receipts],
             "tables": [asdict(receipt) for receipt in written],
@@ -156,6 +166,7 @@ class Attempt:
                 paths=tuple(f"{self.folder}/{receipt['path']}" for receipt in files),
                 rows=sum(receipt["rows"] for receipt in files),
             ),
+            entity=manifest.get("entity", "snapshot"),
         )
 
     def _read_table(self, path: str) -> pa.Table:
@@ -215,6 +226,15 @@ class Staging:
             if keep is None and self.filesystem.isdir(f"{self.folder}/{run_id}"):
                 self.filesystem.rm(f"{self.folder}/{run_id}", recursive=True)
         return len(superseded)
+
+    def discard(self, attempt: Attempt) -> None:
+        """Remove one attempt; others at the same run, which may be those of other processes, stay."""
+        run = f"{self.folder}/{attempt.run_id}"
+        with reaching(attempt.folder):
+            if self.filesystem.isdir(attempt.folder):
+                self.filesystem.rm(attempt.folder, recursive=True)
+            if self.filesystem.isdir(run) and not self.filesystem.ls(run, detail=False):
+                self.filesystem.rm(run, recursive=True)
 
     def _attempt(self, run_id: str, name: str) -> Attempt:
         return Attempt(filesystem=self.filesystem, folder=f"{self.folder}/{run_id}/{name}", run_id=run_id)

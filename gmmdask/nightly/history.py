@@ -1,0 +1,75 @@
+"""What a warehouse says of the nights before: whose labels each date has, from which files. Reads; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from gmmdask.warehouse import Warehouse
+from gmmdask.warehouse.views import LATEST_LABELS
+
+Files = frozenset[tuple[str, str]]
+
+NIGHTS = """SELECT p.dt, r.action FROM publications AS p JOIN runs AS r ON r.run_id = p.run_id
+    WHERE p.segmentation = $segmentation AND p.kind = 'night' ORDER BY p.publication_id"""
+
+LABELS = f"""SELECT p.dt, p.model_id, l.partition_name, l.fingerprint FROM publications AS p
+    LEFT JOIN lineage AS l ON l.run_id = p.run_id AND l.dt = p.dt AND l.purpose = 'score'
+    WHERE p.segmentation = $segmentation AND p.publication_id IN ({LATEST_LABELS})"""  # noqa: S608
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class History:
+    """The nights of a segmentation so far.
+
+    Parameters
+    ----------
+    actions : mapping of datetime.date to str
+        What each night did, as it was last published.
+    models : mapping of datetime.date to str
+        Whose labels a date has.
+    files : mapping of datetime.date to frozenset of (str, str)
+        Names and fingerprints of the partitions that they came from.
+    """
+
+    actions: Mapping[date, str] = field(default_factory=dict)
+    models: Mapping[date, str] = field(default_factory=dict)
+    files: Mapping[date, Files] = field(default_factory=dict)
+
+    @property
+    def first_night(self) -> date:
+        """Date of the first night; `date.max` where there was none."""
+        return min(self.actions, default=date.max)
+
+    @property
+    def last_night(self) -> date:
+        """Date of the last night; `date.min` where there was none."""
+        return max(self.actions, default=date.min)
+
+    def start_of(self, dt: date) -> date:
+        """Return the date before which the champion that labels dt must be in force.
+
+        Dates up to the first night were labelled by its model, and are so again once later nights build on it.
+        """
+        after_first = self.first_night < self.last_night or dt < self.first_night
+        if self.actions and dt <= self.first_night and after_first:
+            return self.first_night + timedelta(days=1)
+        return dt
+
+
+def read_history(warehouse: Warehouse, segmentation: str) -> History:
+    """Return the nights of a segmentation; none where nothing was published yet."""
+    if warehouse.champion_before(segmentation, date.max) is None:
+        return History()
+    name = {"segmentation": segmentation}
+    nights = warehouse.query(NIGHTS, name).to_pylist()
+    labels = warehouse.query(LABELS, name).to_pylist()
+    files: dict[date, set[tuple[str, str]]] = {}
+    for row in labels:
+        files.setdefault(row["dt"], set()).add((row["partition_name"], row["fingerprint"]))
+    return History(
+        actions={row["dt"]: row["action"] for row in nights},
+        models={row["dt"]: row["model_id"] for row in labels},
+        files={dt: frozenset(found) for dt, found in files.items()},
+    )

@@ -132,7 +132,11 @@ def test_a_month_of_nights_shows_what_the_rules_say(tmp_path):
     month.check()
 
     month.write(12)
-    with duckdb.connect(month.settings.warehouse.uri, read_only=True, config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}):
+    with duckdb.connect(
+        month.settings.warehouse.uri,
+        read_only=True,
+        config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},
+    ):
         with pytest.raises(WarehouseBusyError):
             month.run()
         with pytest.raises(WarehouseBusyError):

@@ -7,15 +7,21 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from gmmdask.training.results import Candidate
+from gmmdask.training.results import Candidate, Criterion
 
 COLOURS = {"spherical": "#7f7f7f", "diag": "#1f77b4", "tied": "#2ca02c", "full": "#d62728"}
 SYMBOLS = {"polished": "circle", "evaluated": "circle-open", "disqualified": "x-thin-open"}
-TITLES = {"bic": "BIC", "aic": "AIC"}
+TITLES = {
+    "bic": "BIC (lower is better)",
+    "aic": "AIC (lower is better)",
+    "icl": "ICL (lower is better)",
+    "holdout": "held-out nats per row (higher is better)",
+}
+LEGEND = "filled: polished on all the data, hollow: only evaluated, cross: disqualified"
 
 
-def grid_figure(candidates: Sequence[Candidate], best: Candidate) -> go.Figure:
-    """Return BIC and AIC against the number of components, a line for each covariance structure.
+def grid_figure(candidates: Sequence[Candidate], best: Candidate, chosen_by: Criterion = "bic") -> go.Figure:
+    """Return what chose, and BIC and AIC, against the number of components: a line for each covariance structure.
 
     Filled markers were polished on all the data, open ones only evaluated, crosses are disqualified; the winner is
     ringed.
@@ -24,18 +30,26 @@ def grid_figure(candidates: Sequence[Candidate], best: Candidate) -> go.Figure:
     ----------
     candidates : sequence of Candidate
     best : Candidate
+    chosen_by : {"bic", "aic", "icl", "holdout"}, default "bic"
     """
-    figure = make_subplots(rows=1, cols=2, subplot_titles=[f"{t} (lower is better)" for t in TITLES.values()])
-    for column, criterion in enumerate(TITLES, 1):
-        for name in dict.fromkeys(candidate.covariance_type for candidate in candidates):
+    panels: list[Criterion] = list(dict.fromkeys((chosen_by, "bic", "aic")))
+    figure = make_subplots(rows=1, cols=len(panels), subplot_titles=[TITLES[name] for name in panels])
+    # The winner's structure is drawn last, so that no other lies over it.
+    names = dict.fromkeys(candidate.covariance_type for candidate in candidates)
+    for column, criterion in enumerate(panels, 1):
+        for name in sorted(names, key=lambda name: name == best.covariance_type):
             own = sorted((c for c in candidates if c.covariance_type == name), key=lambda c: c.n_components)
             figure.add_trace(_line(own, criterion, show_legend=column == 1), row=1, col=column)
         figure.add_trace(_ring(best, criterion, show_legend=column == 1), row=1, col=column)
     figure.update_xaxes(title_text="components", dtick=_tick(candidates))
     figure.update_yaxes(tickformat="~s")
+    plural = "s" if best.n_components > 1 else ""
     figure.update_layout(
         template="plotly_white",
-        title=f"{best.covariance_type} covariances with {best.n_components} components won",
+        title={
+            "text": f"{best.covariance_type} covariances with {best.n_components} component{plural} won by"
+            f" {TITLES[chosen_by].partition(' (')[0]}<br><sup>{LEGEND}</sup>"
+        },
         legend={"orientation": "h", "yanchor": "top", "y": -0.2},
         width=1000,
         height=460,
@@ -43,11 +57,15 @@ def grid_figure(candidates: Sequence[Candidate], best: Candidate) -> go.Figure:
     return figure
 
 
-def _line(candidates: Sequence[Candidate], criterion: str, *, show_legend: bool) -> go.Scatter:
+def _value(candidate: Candidate, criterion: Criterion) -> float:
+    return candidate.holdout_score if criterion == "holdout" else candidate.criterion(criterion)
+
+
+def _line(candidates: Sequence[Candidate], criterion: Criterion, *, show_legend: bool) -> go.Scatter:
     name = candidates[0].covariance_type
     return go.Scatter(
         x=[c.n_components for c in candidates],
-        y=[getattr(c, criterion) for c in candidates],
+        y=[_value(c, criterion) for c in candidates],
         mode="lines+markers",
         name=name,
         legendgroup=name,
@@ -64,10 +82,10 @@ def _line(candidates: Sequence[Candidate], criterion: str, *, show_legend: bool)
     )
 
 
-def _ring(best: Candidate, criterion: str, *, show_legend: bool) -> go.Scatter:
+def _ring(best: Candidate, criterion: Criterion, *, show_legend: bool) -> go.Scatter:
     return go.Scatter(
         x=[best.n_components],
-        y=[getattr(best, criterion)],
+        y=[_value(best, criterion)],
         mode="markers",
         name="winner",
         legendgroup="winner",

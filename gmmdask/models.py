@@ -5,6 +5,7 @@ The bundle's files and its safety are `gmmdask.registry`'s.
 
 from __future__ import annotations
 
+from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ SCALARS = (
 INITIAL = ("weights_init", "means_init", "precisions_init")
 
 
-def save_model(model: GaussianMixture, uri: str) -> str:
+def save_model(model: GaussianMixture, uri: str | PathLike[str]) -> str:
     """Store a fitted mixture as an immutable bundle and return the bundle's fingerprint.
 
     Kept are the parameters, what the fit reported, and the settings. A `random_state` that is not an integer, and the
@@ -58,10 +59,10 @@ def save_model(model: GaussianMixture, uri: str) -> str:
     StorageError
         The place cannot be reached or written.
     """
-    return save_bundle(model_to_bundle(model), uri)
+    return save_bundle(model_to_bundle(model), fspath(uri))
 
 
-def load_model(uri: str) -> GaussianMixture:
+def load_model(uri: str | PathLike[str]) -> GaussianMixture:
     """Return a mixture that `save_model` stored; it predicts the same bits. Cannot execute code.
 
     Raises
@@ -71,7 +72,7 @@ def load_model(uri: str) -> GaussianMixture:
     InvalidInputError
         The bundle was damaged or changed, or holds something else.
     """
-    return model_of_bundle(load_bundle(uri))
+    return model_of_bundle(load_bundle(fspath(uri)))
 
 
 def parameters_to_part(parameters: MixtureParameters) -> Part:

@@ -60,11 +60,12 @@ class Selection:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row a candidate: criteria (lower is better), status, and the reason for it."""
+        """One row a candidate: criteria (lower is better), status, the reason for it, and whether it won."""
         import pandas as pd
 
         rows = [asdict(candidate) for candidate in self.result.candidates]
-        return pd.DataFrame(rows, columns=list(COLUMNS))
+        table = pd.DataFrame(rows, columns=list(COLUMNS))
+        return table.assign(is_best=[candidate is self.result.best for candidate in self.result.candidates])
 
     @property
     def passes(self) -> int:
@@ -73,14 +74,14 @@ class Selection:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What one should know of the choice: the grid's edge, smaller models as good, features to scale."""
+        """What one should know of the choice: the grid's edge, smaller models as good, features that reg_covar swallows."""
         return self.result.notes
 
     def plot(self) -> Figure:
-        """Return a figure of AIC and BIC against the number of components, a line for each structure."""
+        """Return a figure of BIC, AIC and what chose against the number of components, a line for each structure."""
         from gmmdask.figures import grid_figure  # plotly is slow to load
 
-        return grid_figure(self.result.candidates, self.result.best)
+        return grid_figure(self.result.candidates, self.result.best, self.criterion)
 
     def __repr__(self) -> str:
         """Return the winner and how it was found."""
@@ -94,8 +95,8 @@ class Selection:
 def select(
     data: Any,
     *,
-    n_components: Iterable[int] = range(1, 11),
-    covariance_types: Iterable[str] = ("spherical", "diag", "tied", "full"),
+    n_components: int | Iterable[int] = range(1, 11),
+    covariance_types: str | Iterable[str] = ("spherical", "diag", "tied", "full"),
     criterion: Criterion = "bic",
     sample_weight: Any = None,
     weight_type: WeightType = "frequency",
@@ -114,8 +115,8 @@ def select(
     ----------
     data : array-like, DataFrame, Dask array or DataFrame, or Lake, of shape (n_rows, n_features)
         Compared in its own units: scale features of very different spread first.
-    n_components : iterable of int, default 1 to 10
-    covariance_types : iterable of str, default all four
+    n_components : int or iterable of int, default 1 to 10
+    covariance_types : str or iterable of str, default all four
     criterion : {"bic", "aic", "icl", "holdout"}, default "bic"
         What chooses the winner.
     sample_weight : array-like of shape (n_rows,), optional
@@ -152,14 +153,14 @@ def select(
     """
     spec = GridSpec(
         n_components=_counts(n_components),
-        covariance_types=tuple(dict.fromkeys(covariance_types)),
+        covariance_types=_names(covariance_types),
         criterion=_known(criterion),
         reg_covar=reg_covar,
         weight_type=weight_type,
         seed=_seed(random_state),
         max_passes=max_passes,
     )
-    model = GaussianMixture(reg_covar=reg_covar, weight_type=weight_type, random_state=random_state, client=client)
+    model = GaussianMixture(reg_covar=reg_covar, weight_type=weight_type, random_state=spec.seed, client=client)
     source = model._source(data, sample_weight, reset=True)
     names = tuple(partition.name for partition in source.partitions)
     with _inputs.engine_for(source, client).hold(source) as held, _progress(verbose) as progress:
@@ -183,8 +184,12 @@ def _progress(verbose: bool | None) -> AbstractContextManager[Progress | None]:
     return shown_progress() if shown else nullcontext()
 
 
-def _counts(n_components: Iterable[int]) -> tuple[int, ...]:
-    counts = tuple(dict.fromkeys(n_components))
+def _names(covariance_types: str | Iterable[str]) -> tuple[str, ...]:
+    return (covariance_types,) if isinstance(covariance_types, str) else tuple(dict.fromkeys(covariance_types))
+
+
+def _counts(n_components: int | Iterable[int]) -> tuple[int, ...]:
+    counts = tuple(dict.fromkeys(n_components)) if isinstance(n_components, Iterable) else (n_components,)
     if any(isinstance(k, bool) or not hasattr(k, "__index__") for k in counts):
         raise InvalidInputError(f"n_components must be whole numbers; got {list(counts)}.")
     return tuple(int(k) for k in counts)

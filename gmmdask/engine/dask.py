@@ -9,6 +9,7 @@ summarising and combining have a bar of their own on the dashboard.
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
@@ -72,7 +73,12 @@ def start_local(workers: int, threads: int) -> Client:
         Threads of each.
     """
     return Client(  # type: ignore[no-untyped-call]
-        n_workers=workers, threads_per_worker=threads, processes=True, dashboard_address="127.0.0.1:0", set_as_default=False
+        n_workers=workers,
+        threads_per_worker=threads,
+        processes=True,
+        dashboard_address="127.0.0.1:0",
+        set_as_default=False,
+        silence_logs=logging.ERROR,  # that a worker took seconds to end is no news
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import date
+from datetime import date, datetime
+
+import numpy as np
 
 from gmmdask.errors import InvalidInputError
 
-Scalar = str | int | float | date
+Scalar = str | int | float | date | np.datetime64
 Condition = Scalar | tuple[Scalar | None, Scalar | None] | Collection[Scalar] | Callable[[str], bool]
 
 
@@ -26,7 +28,7 @@ def matches(value: str, condition: Condition) -> bool:
     """
     if callable(condition):
         return bool(condition(value))
-    if isinstance(condition, str | int | float | date):
+    if isinstance(condition, str | int | float | date | np.datetime64):
         return _like(value, condition) == _plain(condition)
     if isinstance(condition, tuple):
         return _within(value, condition)
@@ -51,4 +53,9 @@ def _like(value: str, example: Scalar) -> str | float:
 
 
 def _plain(scalar: Scalar) -> str | float:
+    """Return a date as it stands in a path; a time is that of its day (pandas' timestamps are datetimes)."""
+    if isinstance(scalar, np.datetime64):
+        return str(scalar.astype("datetime64[D]"))
+    if isinstance(scalar, datetime):
+        return scalar.date().isoformat()
     return scalar.isoformat() if isinstance(scalar, date) else scalar

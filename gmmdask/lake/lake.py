@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from os import PathLike, fspath
 from typing import Any
 
 import pyarrow as pa
@@ -23,7 +24,7 @@ from gmmdask.source import Leaf, Partition
 
 
 def open_lake(
-    uri: str,
+    uri: str | PathLike[str],
     *,
     features: Sequence[str] | None = None,
     id_column: str | None = None,
@@ -38,7 +39,7 @@ def open_lake(
 
     Parameters
     ----------
-    uri : str
+    uri : str or path
         A local folder, `file://`, `s3://`, or any other address that fsspec knows.
     features : sequence of str, optional
         Numeric columns to use. By default all numeric columns of the first file that are not the id, the weight or a
@@ -68,7 +69,7 @@ def open_lake(
     SchemaError
         A feature or the weight is not numeric.
     """
-    location = Location(uri=uri, storage_options=dict(storage_options or {})).resolve()
+    location = Location(uri=fspath(uri), storage_options=dict(storage_options or {})).resolve()
     files = list_manifest(location, date_key)
     if not files:
         raise EmptyDataError(f"the lake {location.shown!r} holds no Parquet file; check the address")

@@ -184,11 +184,16 @@ def _notes(
             f"The winner has {best.n_components} components, the most that were tried: more may fit better still."
         )
     if smaller := _smallest_as_good(candidates, best, population):
+        loss = (best.log_likelihood - smaller.log_likelihood) / population
         notes.append(
-            f"{smaller.covariance_type} with {smaller.n_components} components is within {ELBOW:g} nats per row and"
-            f" dropped component of the winner ({best.covariance_type} with {best.n_components})."
+            f"{smaller.covariance_type} with {_components(smaller.n_components)} is as good for most purposes: it loses"
+            f" {max(loss, 0.0):.2g} nats per row to the winner, less than {ELBOW:g} for each component it does without."
         )
     return tuple(notes)
+
+
+def _components(n: int) -> str:
+    return f"{n} component{'s' if n > 1 else ''}"
 
 
 def _smallest_as_good(candidates: tuple[Candidate, ...], best: Candidate, population: float) -> Candidate | None:

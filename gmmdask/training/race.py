@@ -52,7 +52,7 @@ def race(fits: Mapping[Cell, SampleFit], sample: Sample, criterion: Criterion) -
         deficit = _deficit(cell, leader, fits, utilities, sample, criterion)
         if deficit > 0:
             leaving[cell] = (
-                f"left the race: at best {deficit:.3g} {criterion} units behind {leader[0]} with {leader[1]} components"
+                f"left the race: at best {deficit:.3g} {criterion} units behind {leader[0]} with n_components={leader[1]}"
             )
     return leaving
 

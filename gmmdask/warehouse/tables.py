@@ -254,7 +254,7 @@ LINEAGE = Table(
         RUN_ID,
         _text("purpose", "train or score"),
         _text("partition_name", "path of the partition relative to the lake"),
-        _text("fingerprint", "etag of the file, else hash of its size and modification time"),
+        _text("fingerprint", "etag of the file, else its size and modification time"),
         _integer("rows", "rows read from it", "rows"),
         _date("dt", "date of the partition; NULL where a lake has none", nullable=True),
     ),

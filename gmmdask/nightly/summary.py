@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,8 @@ def _rows(run: Row) -> str:
 
 def _winner(winner: Row, grid: Sequence[Row], run: Row) -> str:
     unsound = sum(row["status"] == "disqualified" for row in grid)
-    told = f"{winner['covariance_type']} covariances with {winner['n_components']} components, BIC {winner['bic']:,.0f}"
+    told = f"{winner['covariance_type']} covariances with {winner['n_components']} components; in prepared units "
+    told += f"BIC {winner['bic']:,.0f}, held out {winner['holdout_score']:.4g} nats per row"
     rest = f"; {len(grid)} candidates in {run['passes']} reads of the data"
     return told + rest + (f", {unsound} disqualified" if unsound else "")
 
@@ -143,7 +145,7 @@ def _where(settings: Settings, run: Row) -> str:
         f"  warehouse  {path} (views current_assignments, current_segments, champion)\n"
         f"  model      {_shown(bundle_uri(settings, run['model_id']))}\n"
         f"  for example\n"
-        f'    python -c "import duckdb; duckdb.connect(\'{path}\', read_only=True).sql(\\"{query}\\").show()"'
+        f'    {_shown(sys.executable)} -c "import duckdb; duckdb.connect(\'{path}\', read_only=True).sql(\\"{query}\\").show()"'
     )
 
 

@@ -1,60 +1,29 @@
 """The night as a Prefect flow: one task per coarse step, each a call of `gmmdask.nightly`.
 
-    python -m flows.nightly infra/demo.toml [YYYY-MM-DD]
+    python -m flows.nightly settings.toml [YYYY-MM-DD]      run it now
+    python -m flows.nightly settings.toml --serve           run it whenever the Prefect server says so
 
-Dask repeats partitions and this flow repeats steps; every step finds what is done and does the rest.
+A run that failed or was killed is simply run again: every step finds what is done and does the rest.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import date
-from typing import TypeVar, cast
 
-from prefect import flow, get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-from prefect.utilities.annotations import quote
+from prefect import flow
 from rich.console import Console
 
-from gmmdask import nightly
-from gmmdask.cli import EXIT_ERROR, EXIT_STAGED
-from gmmdask.errors import GmmdaskError, WarehouseBusyError
-from gmmdask.nightly import Night, NightPlan, Training
+from flows.command import Options, command_line, guarded
+from flows.steps import as_it_is, carry_out, plan, plan_overdue, resume
+from gmmdask.nightly import Night
 from gmmdask.nightly.summary import print_night
-from gmmdask.progress import PlainLines
-from gmmdask.settings import Settings, load_settings
-
-T = TypeVar("T")
-
-
-@task(cache_policy=NO_CACHE)
-def plan(settings: Settings, dt: date | None) -> NightPlan:
-    """Find out what the night has to do."""
-    return nightly.plan_night(settings, dt)
-
-
-@task(cache_policy=NO_CACHE)
-def train(night: NightPlan, settings: Settings) -> Training:
-    """Train a model, or take the one in force."""
-    with nightly.open_engine(settings.cluster) as engine:
-        return nightly.train_model(night, settings, engine, _log())
-
-
-@task(cache_policy=NO_CACHE)
-def score(night: NightPlan, settings: Settings, training: Training) -> None:
-    """Label every row and stage all that is to be published."""
-    with nightly.open_engine(settings.cluster) as engine:
-        nightly.score_night(night, settings, training, engine, _log())
-
-
-@task(cache_policy=NO_CACHE)
-def publish(night: NightPlan, settings: Settings) -> Night:
-    """Make the night visible."""
-    return nightly.publish_night(night, settings, _log())
+from gmmdask.settings import load_settings
 
 
 @flow(name="gmmdask-nightly", validate_parameters=False)
-def run(settings_file: str, dt: date | None = None) -> Night:
+def run(settings_file: str, dt: date | None = None, refit: bool = False) -> Night:
     """Run a night: see `gmmdask.nightly.run_night`.
 
     Parameters
@@ -63,34 +32,38 @@ def run(settings_file: str, dt: date | None = None) -> Night:
         The TOML file that describes the segmentation.
     dt : datetime.date, optional
         The night's date; by default the last of the lake.
+    refit : bool, default False
+        Train a new champion.
     """
     settings = load_settings(settings_file)
-    night = plan(_as_it_is(settings), dt)
-    if night.state == "due":
-        training = train(_as_it_is(night), _as_it_is(settings))
-        score(_as_it_is(night), _as_it_is(settings), _as_it_is(training))
-    return publish(_as_it_is(night), _as_it_is(settings))
-
-
-def _as_it_is(value: T) -> T:
-    """Keep Prefect from looking for futures inside a value; the task is given the value itself."""
-    return cast("T", quote(value))
-
-
-def _log() -> PlainLines:
-    return PlainLines(get_run_logger().info)
+    resumed = resume(as_it_is(settings))
+    planned = plan(as_it_is(settings), dt, refit)
+    night = carry_out(planned, settings)
+    late = plan_overdue(as_it_is(planned), as_it_is(settings)) if planned.overdue else []
+    own = next((release for release in resumed if release.run_id == planned.run_id), None)
+    return replace(
+        night,
+        release=night.release or own,
+        repeats=tuple(carry_out(one, settings) for one in late),
+        resumed=tuple(release for release in resumed if release is not own),
+    )
 
 
 def main(arguments: list[str]) -> int:
-    """Run one night from the command line; exit codes as those of `gmmdask nightly`."""
-    settings_file, *rest = arguments
-    try:
-        night = run(settings_file, date.fromisoformat(rest[0]) if rest else None)
-    except GmmdaskError as error:
-        Console(stderr=True).print(f"flows.nightly: {error}", markup=False)
-        return EXIT_STAGED if isinstance(error, WarehouseBusyError) else EXIT_ERROR
-    print_night(night, load_settings(settings_file), Console())
-    return 0
+    """Run one night, or serve the nights of a schedule; exit codes as those of `gmmdask nightly`."""
+    options = command_line("flows.nightly", nights=True).parse_args(arguments, Options())
+    return guarded("flows.nightly", lambda: _serve(options) if options.serve else _run(options))
+
+
+def _run(options: Options) -> None:
+    night = run(options.settings, options.date, options.refit)
+    print_night(night, load_settings(options.settings), Console())
+
+
+def _serve(options: Options) -> None:
+    from flows.deployment import serve_nights
+
+    serve_nights(options.settings, options.schedule)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Iterator
 
@@ -25,4 +26,5 @@ def prefect_server(tmp_path_factory) -> Iterator[None]:
             temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
         ):
             yield
+        gc.collect()  # connections that Prefect's clients left open are told of here, where it is not held against a test
     patch.undo()

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gmmdask.errors import UnknownNameError
-from gmmdask.nightly import run_night
+from gmmdask.nightly import open_engine, plan_night, run_night, score_night, train_model
 from gmmdask.settings import load_settings
-from tests.nightly.lakes import files_below, write_settings, write_world
+from tests.nightly.lakes import files_below, write_day, write_settings, write_world
 from tests.nightly.test_night import contents
 
 pytestmark = [
@@ -69,3 +69,19 @@ def test_the_steps_can_be_called_without_prefect(tmp_path):
     plan = nightly.plan.fn(settings, None)
     assert plan.state == "due"
     assert Path(settings.source.uri).is_dir()
+
+
+def test_a_late_date_is_labelled_after_the_night_and_what_was_staged_is_published_first(flow, tmp_path):
+    """As `run_night` does; the second night ended before it was published."""
+    settings = write_world(tmp_path, days=1)
+    run_night(settings)
+    write_day(tmp_path, 2)
+    plan = plan_night(settings)
+    with open_engine(settings.cluster) as engine:
+        score_night(plan, settings, train_model(plan, settings, engine), engine)
+    write_day(tmp_path, 1)
+    write_day(tmp_path, 3)
+    night = flow.run(str(tmp_path / "birds.toml"))
+    assert [day.isoformat() for late in night.repeats for day in late.plan.dates] == ["2024-01-02"]
+    assert [one.dt.isoformat() for release in night.resumed for one in release.publications] == ["2024-01-03"]
+    assert [one.dt.isoformat() for one in night.release.publications] == ["2024-01-04"]

@@ -19,6 +19,10 @@ PIP_INSTALL := -m pip install -qq --disable-pip-version-check --no-input
 FROM_LOCK := $(PIP_INSTALL) --no-deps --require-hashes -r
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
+# The first night of the demonstration learns from three months; each call after it is the night that follows.
+FOLLOWING := --next --date 2013-03-31
+N ?= 7
+
 # LAKE=s3 has lake, staging and models in a bucket of an object store that runs for as long as the command.
 LAKE ?= disk
 IN_disk :=
@@ -34,7 +38,7 @@ ifeq ($(filter disk s3,$(LAKE)),)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install nightly test check lint format types layers mathematics bench report-check lock clean
+.PHONY: help install nightly nights test check lint format types layers mathematics bench report-check lock clean
 
 help:  ## Explain the targets (the default)
 	@echo 'make <target> [PYTHON=python3.12] [ARGS="..."]'
@@ -43,13 +47,18 @@ help:  ## Explain the targets (the default)
 	@echo
 	@echo '  PYTHON   the interpreter to make environments from (python3; at least 3.11)'
 	@echo '  ARGS     more arguments for pytest in test, for the benchmarks in bench: ARGS="-k weights"'
+	@echo '  NIGHT    the date that nightly runs: NIGHT=2013-05-01 (the one after the last)'
+	@echo '  N        how many nights the target nights runs (7)'
 	@echo '  LAKE     s3 has nightly run in a bucket of an object store on this machine (disk)'
 	@echo '  PIP_*    where packages come from, as pip documents it; UV_* does so for lock'
 
 install: $(INSTALLED)  ## Create .venv with the locked packages and gmmdask itself (instant when up to date)
 
-nightly: $(INSTALLED) demo/lake  ## Run one night over the demonstration lake: fit, score, publish (LAKE=s3: in a bucket)
-	$(IN_$(LAKE)) $(VENV)/bin/gmmdask nightly infra/demo.toml
+nightly: $(INSTALLED) demo/lake  ## Run the next night of the demonstration: fit, score, publish (NIGHT=2013-05-01, LAKE=s3)
+	$(IN_$(LAKE)) $(VENV)/bin/gmmdask nightly infra/demo.toml $(if $(NIGHT),--date $(NIGHT),$(FOLLOWING))
+
+nights: $(INSTALLED) demo/lake  ## Run the N nights that follow; the first of all learns from three months (make nights N=7)
+	@for night in $$(seq $(N)); do $(IN_$(LAKE)) $(VENV)/bin/gmmdask nightly infra/demo.toml $(FOLLOWING) || exit; done
 
 test: $(INSTALLED)  ## Run the whole test suite, doctests and small benchmarks included
 	$(VENV)/bin/python -m pytest --benchmark-disable tests gmmdask $(wildcard benchmarks/test_*.py) $(ARGS)

@@ -51,6 +51,9 @@ def nightly(
         str | None,
         typer.Option(help="The night's date, as YYYY-MM-DD; by default the last of the lake.", show_default=False),
     ] = None,
+    following: Annotated[
+        bool, typer.Option("--next", help="The date after the last night; --date says which is the first of all.")
+    ] = False,
     refit: Annotated[
         bool, typer.Option("--refit", help="Train a new champion on all dates up to the night's.")
     ] = False,
@@ -66,7 +69,7 @@ def nightly(
     """
     night = None if date is None else _date(date, "--date")
     _log(verbose)
-    raise typer.Exit(_guarded(lambda: _run_nightly(settings, night, refit=refit), verbose=verbose))
+    raise typer.Exit(_guarded(lambda: _run_nightly(settings, night, following=following, refit=refit), verbose=verbose))
 
 
 @app.command()
@@ -163,16 +166,18 @@ def _guarded(command: Callable[[], None], *, verbose: bool) -> int:
     return 0
 
 
-def _run_nightly(path: Path, night: calendar.date | None, *, refit: bool) -> None:
+def _run_nightly(path: Path, night: calendar.date | None, *, following: bool, refit: bool) -> None:
     from rich.console import Console
 
     from gmmdask.settings import load_settings
 
     settings = load_settings(path)  # before the heavier imports: a mistake in it is told at once
-    from gmmdask.nightly import run_night
+    from gmmdask.nightly import next_night, run_night
     from gmmdask.nightly.summary import print_night
     from gmmdask.progress import shown_progress
 
+    if following:
+        night = next_night(settings, night)
     with shown_progress() as progress:
         done = run_night(settings, night, refit=refit, progress=progress)
     print_night(done, settings, Console())

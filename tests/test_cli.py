@@ -150,3 +150,27 @@ def test_importing_the_command_loads_nothing_heavy():
     program = "import json, sys, gmmdask.cli; print(json.dumps(sorted(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert {module.partition(".")[0] for module in json.loads(run.stdout)} & HEAVY == set()
+
+
+def test_the_next_night_is_the_date_after_the_last_one(command, world):
+    """The first of all is the one that is named; after the last date nothing is to be done."""
+    write_day(world.parent, 2)
+    for told in ("birds, 2024-01-01 ", "birds, 2024-01-02 ", "birds, 2024-01-03 ", "Nothing to do: 2024-01-03 "):
+        done = command("nightly", world, "--next", "--date", "2024-01-01")
+        assert done.exit_code == 0
+        assert told in plain(done.stdout)
+
+
+def test_dates_are_rescored_by_the_present_champion(command, world):
+    command("nightly", world)
+    write_day(world.parent, 2)
+    command("nightly", world, "--refit")
+    done = command("rescore", world, "--from", "2024-01-01", "--to", "2024-01-02")
+    assert (done.exit_code, "2024-01-01 to 2024-01-02 (2 dates)" in plain(done.stdout)) == (0, True)
+    assert "Nothing to do" in plain(command("rescore", world, "--from", "2024-01-01", "--to", "2024-01-02").stdout)
+
+
+def test_rescoring_what_was_never_published_or_backwards_is_refused(command, world):
+    nothing = command("rescore", world, "--from", "2024-01-01", "--to", "2024-01-02")
+    assert (nothing.exit_code, "no date of 'birds'" in plain(nothing.stderr)) == (1, True)
+    assert command("rescore", world, "--from", "2024-01-02", "--to", "2024-01-01").exit_code == 2

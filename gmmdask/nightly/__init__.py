@@ -7,7 +7,7 @@ belongs to training, scoring, the registry and the warehouse; printing and sched
 from gmmdask.nightly.engines import open_engine
 from gmmdask.nightly.model import NightModel, load_night_model, save_night_model
 from gmmdask.nightly.night import Night, publish_night, publish_waiting, rescore_dates, run_night
-from gmmdask.nightly.plan import NightPlan, plan_night, plan_overdue, plan_rescore
+from gmmdask.nightly.plan import NightPlan, next_night, plan_night, plan_overdue, plan_rescore
 from gmmdask.nightly.score import score_night
 from gmmdask.nightly.train import Training, train_model
 
@@ -17,6 +17,7 @@ __all__ = [
     "NightPlan",
     "Training",
     "load_night_model",
+    "next_night",
     "open_engine",
     "plan_night",
     "plan_overdue",

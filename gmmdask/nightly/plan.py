@@ -133,6 +133,29 @@ def plan_night(
     return replace(plan, overdue=_overdue(known, history, night, will_publish))
 
 
+def next_night(settings: Settings, first: date | None = None) -> date:
+    """Return the first date of the lake after the last night; after the last date, the last night itself.
+
+    Parameters
+    ----------
+    settings : Settings
+    first : datetime.date, optional
+        The night to begin with where none was published; by default the last date of the lake.
+
+    Raises
+    ------
+    InvalidInputError, EmptyDataError, StorageError, WarehouseError
+        As `plan_night`.
+    """
+    lake = open_night_lake(settings)
+    with _readable():
+        last = read_history(warehouse_of(settings), settings.segmentation.name).last_night
+    dates = _dates(lake)
+    if last == date.min:
+        return first or dates[-1]
+    return next((dt for dt in dates if dt > last), last)
+
+
 def plan_overdue(settings: Settings, plan: NightPlan) -> list[NightPlan]:
     """Return the runs that label a night's overdue dates: one for each champion that was in force before them."""
     with _readable():

@@ -97,7 +97,7 @@ class Polish:
         evaluations = self._evaluated(dict(starts), {}, "evaluation-1", budget)
         passes, moving = 1, self._second_field(evaluations, survivors)
         while moving and passes < budget:
-            steps = {cell: step for cell in moving if (step := evaluations[cell].following) is not None}
+            steps = {c: step for c, e in evaluations.items() if c in moving and (step := e.following) is not None}
             if not steps:
                 break
             passes += 1
@@ -123,7 +123,7 @@ class Polish:
         """Return the survivors to go on with: those that could still change the order, and who they could overtake."""
         values = {cell: evaluations[cell].criterion(self.spec, self.population) for cell in survivors}
         reach = {cell: values[cell] - 2.0 * self.population * evaluations[cell].remaining_gain for cell in survivors}
-        best = min(values, key=lambda cell: values[cell])
+        best = min(sorted(values), key=lambda cell: values[cell])
         rivals = {cell for cell in survivors if cell != best and reach[cell] < values[best]}
         return rivals | {best} if rivals else set()
 

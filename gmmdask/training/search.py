@@ -58,7 +58,7 @@ def search(sample: Sample, spec: GridSpec, progress: Progress) -> dict[Cell, Sam
     searches = [ColumnSearch(sample, spec, structures, k) for k in sorted(set(spec.n_components))]
     first = _merged(_each(searches, lambda column: column.short_starts(), progress, "sample: short starts"))
     second = _merged(_each(searches, lambda column: column.neighbour_starts(first), progress, "sample: splits, merges"))
-    pools = {cell: first.get(cell, []) + second.get(cell, []) for cell in first.keys() | second.keys()}
+    pools = {cell: first.get(cell, []) + second.get(cell, []) for cell in sorted(first.keys() | second.keys())}
     fits = _merged(_each(searches, lambda column: column.converge(pools), progress, "sample: long runs"))
     for attempt in range(1, REPAIRS + 1):
         before, step = fits, partial(ColumnSearch.improve, fits=fits)
@@ -165,7 +165,7 @@ class ColumnSearch:
             cell: max(
                 (f for f in (own.get(cell), challengers.get(cell)) if f), key=lambda f: (f.sound, f.held_out_score)
             )
-            for cell in own.keys() | challengers.keys()
+            for cell in sorted(own.keys() | challengers.keys())
         }
 
     def _short_runs(self, rows: Rows, starts: Sequence[MixtureParameters]) -> Pool:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +23,8 @@ from gmmdask.training.grid import search_grid
 from gmmdask.training.results import Candidate, GridResult, GridSpec
 from gmmdask.training.seeds import kmeans_labels
 from tests.training.worlds import SMALL, searched, surveyed, three_clusters
+
+ROOT = Path(__file__).parents[2]
 
 
 def bytes_of(result: GridResult) -> list[tuple[str, str, float]]:
@@ -63,6 +69,25 @@ def test_threads_and_repetition_change_no_byte(monkeypatch: pytest.MonkeyPatch) 
     assert bytes_of(searched(values, threads=2)) == bytes_of(first)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
     assert bytes_of(searched(values)) == bytes_of(first)
+
+
+def test_the_order_of_sets_changes_no_byte() -> None:
+    """Python hashes text with another seed in every process; the order of candidates in a stack must not follow it."""
+    script = (
+        "from tests.training.worlds import SMALL, searched, three_clusters\n"
+        "print([(c.icl, c.parameters.fingerprint) for c in searched(three_clusters(900)).candidates])"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(told) == 1
 
 
 def test_native_pools_run_one_thread_in_the_search(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -304,6 +304,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if sample_weight is None:
             return ArraySource.of(X)
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if self.weight_type == "importance" and weights.any():
+            # Their factor has no meaning: a power of two takes it out and rounds nothing.
+            weights = np.ldexp(weights, -int(np.frexp(weights.max())[1]))
         present = weights > 0
         return ArraySource.of(X, weights) if present.all() else ArraySource.of(X[present], weights[present])
 

@@ -160,7 +160,10 @@ def select(
         seed=_seed(random_state),
         max_passes=max_passes,
     )
+    if not hasattr(max_passes, "__index__") or max_passes < 2:
+        raise InvalidInputError(f"max_passes must be a whole number of at least 2; got {max_passes!r}.")
     model = GaussianMixture(reg_covar=reg_covar, weight_type=weight_type, random_state=spec.seed, client=client)
+    model._validate_params()
     source = model._source(data, sample_weight, reset=True)
     names = tuple(partition.name for partition in source.partitions)
     with _inputs.engine_for(source, client).hold(source) as held, _progress(verbose) as progress:
@@ -185,6 +188,8 @@ def _progress(verbose: bool | None) -> AbstractContextManager[Progress | None]:
 
 
 def _names(covariance_types: str | Iterable[str]) -> tuple[str, ...]:
+    if not isinstance(covariance_types, Iterable):
+        raise InvalidInputError(f"covariance_types must name structures; got {covariance_types!r}.")
     return (covariance_types,) if isinstance(covariance_types, str) else tuple(dict.fromkeys(covariance_types))
 
 
@@ -201,10 +206,14 @@ def _known(criterion: Criterion) -> Criterion:
     return criterion
 
 
-def _seed(random_state: int | np.random.RandomState | np.random.Generator | None) -> int:
+def _seed(random_state: Any) -> int:
     """Return the seed itself, or one drawn from the given generator or from the system's entropy."""
-    if isinstance(random_state, (int, np.integer)):
-        return int(random_state)
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(np.iinfo(np.int32).max))
-    return int(np.random.default_rng(random_state).integers(np.iinfo(np.int32).max))
+    if isinstance(random_state, (int, np.integer)):
+        if not 0 <= random_state < 2**32:
+            raise InvalidInputError(f"random_state must be between 0 and 2**32 - 1; got {random_state}.")
+        return int(random_state)
+    if random_state is None or isinstance(random_state, np.random.Generator):
+        return int(np.random.default_rng(random_state).integers(np.iinfo(np.int32).max))
+    raise InvalidInputError(f"random_state must be a whole number, a generator or None; got {random_state!r}.")

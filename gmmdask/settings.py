@@ -37,7 +37,7 @@ def _without_secrets(options: Any) -> Any:
 
 
 def _without_password(uri: Any) -> Any:
-    if isinstance(uri, str) and re.match(r"[\w+.-]+://[^/]*@", uri):
+    if isinstance(uri, str) and re.match(r"[\w+.-]+://(?:[^/@]*@|[^@]*:.*@)", uri):
         raise ValueError("the address holds credentials; give them in the environment or the usual credentials file")
     return uri
 

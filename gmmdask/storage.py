@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import fsspec
 
-from gmmdask.errors import GmmdaskError, StorageError
+from gmmdask.errors import GmmdaskError, InvalidInputError, StorageError
 
 S3 = ("s3", "s3a")
 OBJECT_STORES = {*S3, "gs", "gcs", "abfs", "abfss", "az", "memory"}
@@ -29,7 +29,9 @@ S3_PATIENCE: Mapping[str, Any] = {
 """For botocore, unless storage options say otherwise. s3fs tries five times on top of it: two seconds where nothing
 listens, half a minute and more where packets vanish. Its defaults would wait five times as long."""
 
-_USER_INFORMATION = re.compile(r"(?<=://)[^/@]*@|\?.*$")
+# A secret may hold slashes, and a folder an @: user and password are what ends at the last @ behind a colon.
+_CREDENTIALS = r"(?:[^/@]*@|[^@]*:.*@)"
+_USER_INFORMATION = re.compile(rf"(?<=://){_CREDENTIALS}|\?.*$")
 _SECRET_NAMES = re.compile("key|secret|token|pass|sas|credential|connection_string", re.IGNORECASE)
 _SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 _CLIENTS = {"botocore", "aiobotocore", "aiohttp", "requests", "gcsfs", "google", "adlfs", "azure"}
@@ -54,9 +56,16 @@ def open_storage(uri: str, options: Mapping[str, Any] | None = None) -> tuple[An
 
     Raises
     ------
+    InvalidInputError
+        The address is empty or holds credentials.
     StorageError
         The protocol is unknown, or the options are not accepted.
     """
+    if not uri or re.match(rf"[\w+.-]+://{_CREDENTIALS}", uri):
+        raise InvalidInputError(
+            f"the address {shown(uri)!r} is empty or held credentials; name a folder or bucket, and give credentials in"
+            " the environment or the usual credentials file"
+        )
     given = dict(options or {})
     if uri.partition("://")[0] in S3:
         given["config_kwargs"] = {**S3_PATIENCE, **given.get("config_kwargs", {})}

@@ -96,6 +96,13 @@ def test_weights_of_zero_are_absent(selection):
         ({"n_components": [5000]}, "more than"),
         ({"covariance_types": ["round"]}, "'round'"),
         ({"max_passes": 1}, "at least 2"),
+        ({"max_passes": "3"}, "'3'"),
+        ({"covariance_types": None}, "None"),
+        ({"n_components": None}, "whole numbers"),
+        ({"random_state": "a"}, "'a'"),
+        ({"random_state": -1}, "-1"),
+        ({"reg_covar": -1.0}, "reg_covar"),
+        ({"weight_type": "Importance"}, "Importance"),
         ({"sample_weight": -np.ones(1200)}, "[Nn]egative"),
     ],
 )

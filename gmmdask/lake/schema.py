@@ -67,6 +67,7 @@ def choose_features(schema: pa.Schema, features: Sequence[str] | None, excluded:
     """
     if features is None:
         chosen = tuple(column.name for column in schema if column.name not in excluded and _is_number(column.type))
+        require_names(schema, chosen, "a feature")
         if not chosen:
             raise SchemaError(f"no numeric column to use as a feature; the columns are {_described(schema)}")
         return chosen
@@ -86,6 +87,10 @@ def require_names(schema: pa.Schema, names: Iterable[str], role: str) -> None:
     for name in names:
         if name not in schema.names:
             raise UnknownNameError(f"no column {name!r} for {role}{nearest(name, schema.names)}")
+        if schema.names.count(name) > 1:
+            raise SchemaError(
+                f"column {name!r} for {role} is there {schema.names.count(name)} times; rename all but one"
+            )
 
 
 def require_numeric(schema: pa.Schema, name: str, place: str) -> None:

@@ -227,6 +227,6 @@ def test_errors_of_storage_hide_credentials_too(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.undo()
     assert "'KEY'" not in str(told.value)
     assert "TOKEN" not in str(told.value)
-    with pytest.raises(StorageError) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         open_lake("warp://KEY:SECRET@bucket/lake", storage_options={"secret": "SECRET"})
     assert "SECRET" not in str(caught.value)

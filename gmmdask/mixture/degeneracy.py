@@ -29,11 +29,6 @@ def floored_mass(parameters: MixtureParameters, reg_covar: float) -> float:
     return float(parameters.weights[floored_components(parameters, reg_covar)].sum())
 
 
-def starved_components(counts: NDArray[np.float64], n_features: int) -> NDArray[np.bool_]:
-    """Return which components hold fewer than max(d + 2, 30) rows."""
-    return np.asarray(counts < max(n_features + 2, FEWEST_ROWS))
-
-
 def small_features(variances: NDArray[np.float64], reg_covar: float) -> NDArray[np.bool_]:
     """Return which features vary so little that `reg_covar` swallows them: variance under 1e4·reg_covar."""
     return np.asarray(variances < SMALL_VARIANCE_FACTOR * reg_covar)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from gmmdask.engine.port import HeldData
 from gmmdask.errors import InconsistentStatisticsError
 from gmmdask.mixture.em import FitState, ModelSpec, advance
 from gmmdask.mixture.passes import summarize
@@ -43,6 +44,16 @@ def require_whole(statistics: SufficientStatistics, survey: Survey, label: str) 
         f"{statistics.mass:.17g}; pass 0 saw {survey.moments.n_rows} rows in {survey.coverage.n_leaves} leaves with "
         f"{mass:.17g}. The data changed while they were read; run again."
     )
+
+
+def evaluator(data: HeldData, survey: Survey) -> Evaluate:
+    """Return how to read held data once for a stack, each time compared with pass 0."""
+
+    def evaluate(stack: Stack, label: str) -> SufficientStatistics:
+        statistics: SufficientStatistics = data.map_reduce(summarize_leaf, (stack,), name=label)
+        return require_whole(statistics, survey, label)
+
+    return evaluate
 
 
 def run_em(

@@ -8,11 +8,9 @@ from gmmdask.engine.port import Engine, HeldData
 from gmmdask.errors import InvalidInputError, NoSoundCandidateError
 from gmmdask.mixture.criteria import aic, bic, effective_rows, icl
 from gmmdask.mixture.degeneracy import small_features
-from gmmdask.mixture.stack import Stack
-from gmmdask.mixture.statistics import SufficientStatistics
 from gmmdask.mixture.structures import structure_named
 from gmmdask.source import Source
-from gmmdask.training.em_loop import require_whole, summarize_leaf
+from gmmdask.training.em_loop import evaluator
 from gmmdask.training.examination import SampleFit
 from gmmdask.training.polish import Polish, PolishedCandidate, final_objection
 from gmmdask.training.race import race
@@ -65,7 +63,7 @@ def search_grid(data: HeldData, survey: Survey, spec: GridSpec, progress: Progre
         )
     leaving = race(fits, sample, spec.criterion)
     polish = Polish(
-        evaluate=lambda stack, label: _evaluate(data, survey, stack, label),
+        evaluate=evaluator(data, survey),
         spec=spec,
         reference=survey.reference,
         population=population,
@@ -92,11 +90,6 @@ def search_grid(data: HeldData, survey: Survey, spec: GridSpec, progress: Progre
 
 def _silent(stage: str, done: int, total: int, detail: str) -> None:
     """Report nothing."""
-
-
-def _evaluate(data: HeldData, survey: Survey, stack: Stack, label: str) -> SufficientStatistics:
-    statistics = data.map_reduce(summarize_leaf, (stack,), name=label)
-    return require_whole(statistics, survey, label)
 
 
 def _require_grid(spec: GridSpec, survey: Survey) -> None:

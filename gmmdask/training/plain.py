@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from gmmdask.engine import Engine, HeldData
 from gmmdask.errors import InvalidInputError
 from gmmdask.mixture.em import FitState, ModelSpec
-from gmmdask.mixture.stack import Reference, Stack
-from gmmdask.mixture.statistics import SufficientStatistics
+from gmmdask.mixture.stack import Reference
 from gmmdask.mixture.structures import FloatArray
 from gmmdask.source import Source
-from gmmdask.training.em_loop import OnState, require_whole, run_em, summarize_leaf
+from gmmdask.training.em_loop import OnState, evaluator, run_em
 from gmmdask.training.guess import InitialGuess
 from gmmdask.training.starts import SampleRows, draw_starts
 from gmmdask.training.survey import Survey, survey_leaf
@@ -129,8 +128,4 @@ def _starts(survey: Survey, plan: PlainPlan) -> list[FitState]:
 def _iterated(
     data: HeldData, survey: Survey, starts: Sequence[FitState], spec: ModelSpec, on_state: OnState | None
 ) -> list[FitState]:
-    def evaluate(stack: Stack, label: str) -> SufficientStatistics:
-        statistics: SufficientStatistics = data.map_reduce(summarize_leaf, (stack,), name=label)
-        return require_whole(statistics, survey, label)
-
-    return run_em(evaluate, starts, [spec] * len(starts), survey.reference, on_state=on_state)
+    return run_em(evaluator(data, survey), starts, [spec] * len(starts), survey.reference, on_state=on_state)

@@ -7,10 +7,10 @@ settings: storage reads them from the environment or its usual files. Nothing he
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings import SettingsError as SourceError
 
 from gmmdask.errors import SettingsError
+from gmmdask.settings_keys import PREFIX, nearest, unknown_variable
 
 DECISIVE = {"features", "describe", "segmentation", "preparation", "grid", "training", "anomalies"}
 SECRETS = re.compile(r"secret|token|passw|^key$|access_key|credential", re.IGNORECASE)
@@ -144,7 +145,7 @@ class Cluster(Section):
 class Settings(BaseSettings):
     """Everything about a segmentation; see `load_settings`."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="GMMDASK_", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__")
 
     features: Annotated[tuple[Name, ...], Field(min_length=1)]
     describe: tuple[Name, ...] = ()
@@ -219,17 +220,21 @@ def load_settings(path: str | Path) -> Settings:
     Raises
     ------
     SettingsError
-        The file is not there or not TOML, a key is unknown, missing or wrong, or settings contradict each other; names
-        file and key.
+        The file is not there or not TOML, a key or variable is unknown, missing or wrong, or settings contradict each
+        other; names file and key.
     """
     file = Path(path)
+    if wrong := unknown_variable(Settings, os.environ):
+        raise SettingsError(f"{file}: {wrong}")
     try:
         settings = Settings(**_read(file))
     except ValidationError as error:
         raise SettingsError(f"{file}: {_explain(error)}") from error
     except SourceError as error:
         raise SettingsError(f"{file}: an environment variable cannot be read: {error}") from error
-    return _absolute(settings, file.resolve().parent)
+    found = _absolute(settings, file.resolve().parent)
+    _require_apart(found, file)
+    return found
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -241,6 +246,18 @@ def _read(file: Path) -> dict[str, Any]:
         raise SettingsError(f"{file}: the settings cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file}: this is not valid TOML: {error}") from error
+
+
+def _require_apart(settings: Settings, file: Path) -> None:
+    """Refuse places within the lake, whose files would be taken for rows."""
+    lake = settings.source.uri.rstrip("/")
+    written = {"warehouse.staging": str(settings.warehouse.staging), "registry.uri": settings.registry.uri}
+    for key, place in written.items():
+        if f"{place}/".startswith(f"{lake}/"):
+            raise SettingsError(
+                f"{file}: {key} is {place}, which lies within the lake ({lake}), where its files would be taken for rows; "
+                "name a place beside it" + ("" if key == "registry.uri" else " (by default it is beside warehouse.uri)")
+            )
 
 
 def _require_distinct(key: str, values: tuple[Any, ...]) -> None:
@@ -260,31 +277,13 @@ def _explain(error: ValidationError) -> str:
 
 def _reason(key: str, error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
-        return f"unknown key {key}{_nearest(key)}"
+        return f"unknown key {key}{nearest(Settings, key)}"
     if error["type"] == "missing":
         return f"key {key} is missing"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
         return f"{key}: {message}" if key else message
     return f"{key} = {error['input']!r}: {message[0].lower()}{message[1:]}"
-
-
-def _nearest(key: str) -> str:
-    """Suggest a key of the same name elsewhere, or the most similar one."""
-    known = list(_known(Settings))
-    last = key.rpartition(".")[2]
-    same = [name for name in known if name.rpartition(".")[2] == last]
-    nearest = same or get_close_matches(key, known, n=1) or get_close_matches(last, known, n=1)
-    if nearest:
-        return f"; did you mean {nearest[0]}?"
-    return f"; known are {', '.join(Settings.model_fields)}"
-
-
-def _known(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    for name, info in model.model_fields.items():
-        yield prefix + name
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            yield from _known(info.annotation, f"{prefix}{name}.")
 
 
 def _absolute(settings: Settings, folder: Path) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,50 @@ def test_an_environment_variable_that_cannot_be_read_is_named(tmp_path, monkeypa
     monkeypatch.setenv("GMMDASK_GRID__N_COMPONENTS", "one to ten")
     with pytest.raises(SettingsError, match="environment variable"):
         loaded(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("GMMDASK_CLUSTR__WORKERS", "did you mean GMMDASK_CLUSTER__WORKERS?"),
+        ("GMMDASK_CLUSTER__WORKRS", "did you mean GMMDASK_CLUSTER__WORKERS?"),
+        ("GMMDASK_CLUSTER_WORKERS", "did you mean GMMDASK_CLUSTER__WORKERS?"),
+        ("gmmdask_featurs", "did you mean GMMDASK_FEATURES?"),
+        ("GMMDASK_ZZZZZZ", "known are GMMDASK_FEATURES, GMMDASK_DESCRIBE"),
+    ],
+)
+def test_a_variable_that_means_nothing_is_refused_with_the_nearest_that_does(tmp_path, monkeypatch, variable, told):
+    monkeypatch.setenv(variable, "3")
+    with pytest.raises(SettingsError, match=f"unknown environment variable {variable}; {re.escape(told)}"):
+        loaded(tmp_path)
+
+
+def test_variables_may_name_a_whole_section_or_an_option_of_storage(tmp_path, monkeypatch):
+    monkeypatch.setenv("GMMDASK_CLUSTER", '{"workers": 3}')
+    monkeypatch.setenv("GMMDASK_SOURCE__STORAGE_OPTIONS__endpoint_url", "http://127.0.0.1:1")
+    settings = loaded(tmp_path)
+    assert settings.cluster.workers == 3
+    assert settings.source.storage_options == {"endpoint_url": "http://127.0.0.1:1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({'"registry"': '"lake/models"'}, "registry.uri is .*/lake/models, which lies within the lake"),
+        (
+            {'"house/warehouse.duckdb"': '"lake/w.duckdb"'},
+            "warehouse.staging is .*/lake/w.work, .*beside warehouse.uri",
+        ),
+        ({'"lake"': '"s3://b/lake/"', '"registry"': '"s3://b/lake"'}, "registry.uri is s3://b/lake, which lies within"),
+    ],
+)
+def test_what_is_written_does_not_lie_within_the_lake(tmp_path, changes, told):
+    with pytest.raises(SettingsError, match=told):
+        loaded(tmp_path, changes)
+
+
+def test_a_place_whose_name_begins_like_the_lakes_lies_beside_it(tmp_path):
+    assert loaded(tmp_path, {'"registry"': '"lake-models"'}).registry.uri == str(tmp_path / "lake-models")
 
 
 def test_every_section_is_optional_but_those_that_must_be_there():

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
-from distributed import Client, Future, KilledWorker
+from distributed import Client, Future, KilledWorker, Security, rpc
+from distributed.comm.addressing import parse_address, parse_host_port
 from distributed.comm.core import CommClosedError
+from distributed.utils import LoopRunner
 from threadpoolctl import threadpool_limits
 
 from gmmdask.engine import tasks
@@ -51,15 +54,33 @@ def connect(address: str, timeout: float = 30.0) -> Client:
     Raises
     ------
     ClusterError
-        Nothing answers there.
+        Nothing answers there: at once where the host is unknown or nothing listens, else when the time is over.
     """
     try:
+        _knock(address, timeout)
         return Client(address, timeout=timeout, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ClusterError(
             f"No Dask scheduler answered at {address!r} within {timeout:g} s ({type(error).__name__}: {error}). Check"
             " the address, that the scheduler runs, and that it runs the same version of Dask."
         ) from error
+
+
+def _knock(address: str, timeout: float) -> None:
+    """Fail where no scheduler answers. A client would try a closed port until its time is over, and one who says nothing for ever."""
+    scheme, location = parse_address(address)
+    if scheme in ("tcp", "tls"):
+        socket.create_connection(parse_host_port(location), timeout).close()
+    LoopRunner().run_sync(_identify, address, timeout)  # type: ignore[no-untyped-call]
+
+
+async def _identify(address: str, timeout: float) -> None:
+    arguments = Security().get_connection_args("client")  # type: ignore[no-untyped-call]
+    remote = rpc(address, connection_args=arguments, timeout=timeout)  # type: ignore[no-untyped-call]
+    async with remote:
+        identity = await asyncio.wait_for(remote.identity(), timeout)
+    if identity["type"] != "Scheduler":
+        raise ValueError(f"a {identity['type'].lower()} listens there")
 
 
 def start_local(workers: int, threads: int) -> Client:

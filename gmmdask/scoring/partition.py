@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from gmmdask.engine.port import Engine
+from gmmdask.errors import InvalidInputError
 from gmmdask.scoring.assign import SegmentModel, assignments, score_leaf
 from gmmdask.scoring.profile import SegmentSums, combine_sums, profile_leaf
 from gmmdask.source import Leaf, Source
@@ -85,7 +86,16 @@ def _batches(
     partition: int, leaves: Iterator[Leaf], task: ScoringTask, sums: list[SegmentSums]
 ) -> Iterator[dict[str, Any]]:
     for leaf in leaves:
+        _require_ids(leaf, task.id_column)
         scores = score_leaf(leaf.values, task.model)
         described = {name: leaf.carried[name] for name in task.describe}
         sums.append(profile_leaf(leaf.values, scores, task.model, described))
         yield assignments(scores, task.model, leaf.carried[task.id_column], task.dates[partition])
+
+
+def _require_ids(leaf: Leaf, id_column: str) -> None:
+    if absent := leaf.carried[id_column].null_count:
+        raise InvalidInputError(
+            f"the id column {id_column!r} has no value in {absent} of the {leaf.n_rows} rows of leaf {leaf.index}. "
+            "Mend the source, or choose another id column; nothing was published"
+        )

@@ -27,6 +27,7 @@ from gmmdask.warehouse.views import CHAMPION_BEFORE, LATEST_LABELS, VIEWS
 
 PUBLISHED = "SELECT 1 FROM publications WHERE run_id = $run_id LIMIT 1"
 ANY_PUBLICATION = "SELECT 1 FROM publications LIMIT 1"
+SHOWN_NAMES = 5
 
 
 def _now() -> datetime:
@@ -74,7 +75,7 @@ class DuckDBFile:
 
     def _transact(self, connection: duckdb.DuckDBPyConnection, release: Release, at: Callable[[str], None]) -> bool:
         connection.begin()
-        _create(connection)
+        _create(connection, self.path)
         at("created")
         if release.run_id is not None and _is_published(connection, release.run_id):
             connection.rollback()
@@ -149,7 +150,7 @@ class DuckDBFile:
             return None
         with opened(self.path, limits=self.limits, patience=self.patience, read_only=True) as connection:
             # A crash in the very first transaction leaves a file without tables.
-            exists = PUBLICATIONS.name in _columns(connection)
+            exists = PUBLICATIONS.name in _own_columns(connection, self.path)
             rows = connection.execute(sql, dict(parameters)).fetchall() if exists else []
         return str(rows[0][0]) if rows else None
 
@@ -157,19 +158,31 @@ class DuckDBFile:
         return release.run_id is not None and self._value(PUBLISHED, {"run_id": release.run_id}) is not None
 
 
-def _create(connection: duckdb.DuckDBPyConnection) -> None:
+def _create(connection: duckdb.DuckDBPyConnection, path: str) -> None:
     """Create the tables that are absent, and renew the views."""
-    present = _columns(connection)
+    present = _own_columns(connection, path)
     for name, table in TABLES.items():
-        expected = [(column.name, column.type) for column in table.columns]
         if name not in present:
             for statement in create_table(table):
                 connection.execute(statement)
-        elif present[name] != expected:
-            raise WarehouseError(_differs(name, present[name], expected))
     for view in VIEWS.values():
         for statement in create_view(view):
             connection.execute(statement)
+
+
+def _own_columns(connection: duckdb.DuckDBPyConnection, path: str) -> dict[str, list[tuple[str, str]]]:
+    """Return the columns of a warehouse's tables; refuse a database that is something else."""
+    present = _columns(connection)
+    if present and not present.keys() & TABLES.keys():
+        listed = ", ".join([*list(present)[:SHOWN_NAMES], *(["..."] if len(present) > SHOWN_NAMES else [])])
+        raise WarehouseError(
+            f"{path} is not a warehouse but a DuckDB file of something else, with {listed}. Name another file"
+        )
+    for name, table in TABLES.items():
+        expected = [(column.name, column.type) for column in table.columns]
+        if name in present and present[name] != expected:
+            raise WarehouseError(_differs(path, name, present[name], expected))
+    return present
 
 
 def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[str, str]]]:
@@ -182,10 +195,14 @@ def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[str,
     return found
 
 
-def _differs(name: str, present: list[tuple[str, str]], expected: list[tuple[str, str]]) -> str:
-    different = sorted(set(present) ^ set(expected))
-    listed = ", ".join(f"{column} {type_}" for column, type_ in different) or "their order"
-    return f"table {name} of this warehouse is not the one this version writes; they differ in {listed}. Use another warehouse"
+def _differs(path: str, name: str, present: list[tuple[str, str]], expected: list[tuple[str, str]]) -> str:
+    different = [f"{column} {type_}" for column, type_ in sorted(set(present) ^ set(expected))]
+    more = ["..."] if len(different) > SHOWN_NAMES else []
+    listed = ", ".join([*different[:SHOWN_NAMES], *more]) or "their order"
+    return (
+        f"table {name} of warehouse {path} is not the one this version writes; they differ in {listed}. "
+        "Name another file as the warehouse, or use the version of gmmdask that wrote this one"
+    )
 
 
 def _is_published(connection: duckdb.DuckDBPyConnection, run_id: str) -> bool:

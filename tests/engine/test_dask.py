@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import socket
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -157,6 +160,30 @@ def _allow_no_failure(dask_scheduler: Scheduler) -> None:
 def test_an_address_where_nothing_listens_is_a_cluster_error() -> None:
     with pytest.raises(ClusterError, match=r"No Dask scheduler answered at 'tcp://127.0.0.1:9' within 0.2 s"):
         connect("tcp://127.0.0.1:9", timeout=0.2)
+
+
+def test_an_address_that_refuses_is_told_at_once_and_a_host_that_is_unknown_too() -> None:
+    """Long before the time is over."""
+    for address in ("tcp://127.0.0.1:9", "tcp://no-such-host.invalid:8786"):
+        began = time.monotonic()
+        with pytest.raises(ClusterError, match=re.escape(address)):
+            connect(address, timeout=60)
+        assert time.monotonic() - began < 30
+
+
+def test_an_address_where_something_else_answers_leaves_one_error_and_no_complaint() -> None:
+    """Anything that were raised while the failed client is thrown away would fail this test."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(ClusterError, match=f"No Dask scheduler answered at '{address}' within 0.3 s"):
+            connect(address, timeout=0.3)
+    gc.collect()
+
+
+def test_the_address_of_a_worker_is_a_cluster_error(processes: Client) -> None:
+    with pytest.raises(ClusterError, match=r"No Dask scheduler answered .*a worker listens there"):
+        connect(min(processes.nthreads()), timeout=2)
+    gc.collect()
 
 
 def test_a_nonsense_address_is_a_cluster_error() -> None:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -20,10 +21,13 @@ from gmmdask.errors import (
     StorageError,
     UnknownNameError,
     UnreadablePartitionError,
+    WarehouseError,
 )
-from gmmdask.nightly import run_night
+from gmmdask.nightly import plan_night, run_night
+from gmmdask.registry import FORMAT_VERSION
 from gmmdask.settings import load_settings
 from tests.nightly.lakes import ROWS, birds, day, files_below, replaced, write_day, write_settings, write_world
+from tests.nightly.test_night import copied, no_engine
 
 Accident = Callable[[Path], object]
 
@@ -106,7 +110,11 @@ CASES: list[tuple[Accident, type[GmmdaskError], str]] = [
     (drop_column_everywhere, UnknownNameError, "speed"),
     (duplicate_an_id, InvalidInputError, r"2024-01-02: '1-3' in 2 rows"),
     (duplicate_an_id_in_another_file, InvalidInputError, r"2024-01-02: '1-3' in 2 rows"),
-    (forget_an_id, InvalidInputError, r"2024-01-02.*id"),
+    (
+        forget_an_id,
+        InvalidInputError,
+        r"'dt=2024-01-02/part\.parquet'.*id column 'ring' has no value in 1 of the 64 rows of leaf 0",
+    ),
     (empty_a_column, EmptyDataError, "column 'weight' has no value in any row"),
     (leave_no_row_complete, EmptyDataError, r"none of the 4\d\d rows has a finite value in every feature"),
     (stop_a_column, InvalidInputError, "columns without variation: {'speed': 7.0}"),
@@ -176,6 +184,106 @@ def test_a_bad_next_night_changes_nothing(tmp_path):
     with pytest.raises(InvalidInputError, match="2024-01-04"):
         run_night(load_settings(tmp_path / "birds.toml"))
     assert {path: (tmp_path / path).read_bytes() for path in files_below(tmp_path)} == before
+
+
+def with_columns(columns: dict[str, object]) -> Accident:
+    def change(root: Path) -> None:
+        table = birds(3)
+        for name, values in columns.items():
+            table = table.drop_columns([name]) if values is None else replaced(table, name, values)
+        write_day(root, 3, table)
+
+    return change
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> Path:
+    """A world with a champion and a published night; tests copy it."""
+    root = tmp_path_factory.mktemp("published")
+    run_night(write_world(root, changes={"[1, 2, 3]": "[1, 2]"}))
+    return root
+
+
+OTHER_SCHEMAS = [
+    ({"speed": None}, r"partition 'dt=2024-01-04/part\.parquet' has no column 'speed' \(it has ring, weight, colour\)"),
+    ({"ring": None}, r"dt=2024-01-04/part\.parquet' has no column 'ring'"),
+    ({"colour": None}, r"dt=2024-01-04/part\.parquet' has no column 'colour'"),
+    ({"speed": ["9.5"] * ROWS}, r"column 'speed' is string in partition 'dt=2024-01-04/part\.parquet' and double"),
+    ({"ring": np.arange(ROWS)}, r"column 'ring' is int64 in partition 'dt=2024-01-04/part\.parquet' and string"),
+    ({"weight": [[1.0]] * ROWS}, r"column 'weight' is list.* in partition 'dt=2024-01-04/part\.parquet'"),
+]
+
+
+@pytest.mark.parametrize(("columns", "told"), OTHER_SCHEMAS)
+def test_a_schema_that_changed_since_training_is_told_and_nothing_changes(published, tmp_path, columns, told):
+    settings = copied(published, tmp_path)
+    with_columns(columns)(tmp_path)
+    before = {path: (tmp_path / path).read_bytes() for path in files_below(tmp_path)}
+    with pytest.raises(SchemaError, match=told):
+        run_night(settings)
+    assert {path: (tmp_path / path).read_bytes() for path in files_below(tmp_path)} == before
+
+
+def test_a_renamed_column_is_told_with_the_names_that_are_there(published, tmp_path):
+    settings = copied(published, tmp_path)
+    write_day(tmp_path, 3, birds(3).rename_columns(["ring", "velocity", "weight", "colour"]))
+    with pytest.raises(SchemaError, match=r"has no column 'speed' \(it has ring, velocity, weight, colour\)"):
+        run_night(settings)
+
+
+def test_a_number_may_change_its_width(published, tmp_path):
+    settings = copied(published, tmp_path)
+    with_columns({"speed": np.arange(ROWS, dtype=np.int16)})(tmp_path)
+    assert run_night(settings).release is not None
+
+
+def test_a_champion_of_a_newer_version_is_told_and_nothing_changes(published, tmp_path):
+    settings = copied(published, tmp_path)
+    write_day(tmp_path, 3)
+    (document,) = (tmp_path / "registry/birds").glob("*/bundle.json")
+    text = document.read_text()
+    document.write_text(text.replace(f'"format": {FORMAT_VERSION}', f'"format": {FORMAT_VERSION + 1}'))
+    before = {path: (tmp_path / path).read_bytes() for path in files_below(tmp_path)}
+    with pytest.raises(InvalidInputError, match=rf"has format {FORMAT_VERSION + 1} and this gmmdask reads .*Install"):
+        run_night(settings)
+    assert {path: (tmp_path / path).read_bytes() for path in files_below(tmp_path)} == before
+
+
+def foreign_database(path: Path) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE customers (name VARCHAR)")
+
+
+def database_with_our_names(path: Path) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE runs (distance DOUBLE)")
+
+
+def no_database(path: Path) -> None:
+    path.write_text("name,distance\n" * 500)
+
+
+@pytest.mark.parametrize(
+    ("write", "told"),
+    [
+        (foreign_database, "is not a warehouse but a DuckDB file of something else, with customers"),
+        (database_with_our_names, "table runs of warehouse .* differ in .*Name another file"),
+        (no_database, "is not a valid DuckDB database file"),
+        (Path.mkdir, "cannot open the warehouse"),
+    ],
+)
+@pytest.mark.parametrize("plan", [plan_night, lambda settings: run_night(settings, engines=no_engine)])
+def test_what_is_no_warehouse_is_found_before_anything_is_computed(tmp_path, write, told, plan):
+    settings = write_world(tmp_path, days=1)
+    path = Path(settings.warehouse.uri)
+    path.parent.mkdir()
+    write(path)
+    before = path.is_file() and path.read_bytes()
+    with pytest.raises(WarehouseError, match=told) as caught:
+        plan(settings)
+    assert str(path) in str(caught.value)
+    assert (path.is_file() and path.read_bytes()) == before
+    assert [name for name in files_below(tmp_path) if not name.endswith(".duckdb")] == []
 
 
 def test_rows_with_infinite_values_are_published_as_invalid(tmp_path):

@@ -225,8 +225,21 @@ def test_a_warehouse_of_another_make_is_refused_by_its_difference(staging, wareh
 
     with duckdb.connect(warehouse.path) as connection:
         connection.execute("CREATE TABLE grid (run_id VARCHAR)")
-    with pytest.raises(WarehouseError, match=r"table grid of this warehouse.*differ in aic DOUBLE, bic DOUBLE"):
+    with pytest.raises(WarehouseError, match=r"table grid of warehouse .*differ in aic DOUBLE, bic DOUBLE"):
         warehouse.publish(stage(staging, [publication()], {DAY: ["a"]}).load())
+
+
+def test_a_database_of_something_else_is_refused_and_left_alone(staging, warehouse):
+    import duckdb
+
+    with duckdb.connect(warehouse.path) as connection:
+        connection.execute("CREATE TABLE customers (name VARCHAR); CREATE VIEW names AS FROM customers")
+    release = stage(staging, [publication()], {DAY: ["a"]}).load()
+    for use in (lambda: warehouse.champion_before("flights", DAY), lambda: warehouse.publish(release)):
+        with pytest.raises(WarehouseError, match="DuckDB file of something else, with customers, names"):
+            use()
+    with duckdb.connect(warehouse.path, read_only=True) as connection:
+        assert connection.sql("SHOW TABLES").fetchall() == [("customers",), ("names",)]
 
 
 class Timepiece:

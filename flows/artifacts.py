@@ -17,7 +17,7 @@ MOST_COLUMNS = 8
 LONGEST_TEXT = 120
 
 GRID = ("covariance_type", "n_components", "bic", "aic", "icl", "holdout_score", "status", "is_best", "reason")
-SEGMENTS = ("segment_id", "size", "share", "mean_probability", "certain_rows", "anomalies")
+SEGMENTS = ("segment_id", "name", "size", "share", "mean_probability", "certain_rows", "anomalies")
 
 
 def show_grid(training: Training, settings: Settings) -> None:

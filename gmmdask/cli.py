@@ -22,6 +22,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+segments = typer.Typer(help="See the segments in force, and give them names.", no_args_is_help=True)
+app.add_typer(segments, name="segments")
+
 SettingsFile = Annotated[
     Path, typer.Argument(help="The TOML file that describes the segmentation.", show_default=False)
 ]
@@ -151,6 +154,57 @@ def _write_settings(uri: str, output: Path, id_column: str | None, force: bool) 
     for line in summary(inspection):
         typer.echo(line)
     typer.echo(f"Wrote {output}. Read it, then run:  gmmdask nightly {output}")
+
+
+@segments.command("list")
+def list_segments(settings: SettingsFile, verbose: Verbose = False) -> None:
+    """Show the segments in force: ids, names, sizes, and what they look like."""
+    _log(verbose)
+    raise typer.Exit(_guarded(lambda: _list_segments(settings), verbose=verbose))
+
+
+@segments.command("name")
+def name_segment(
+    settings: SettingsFile,
+    segment: Annotated[int, typer.Argument(metavar="ID", help="The segment's id.", show_default=False)],
+    name: Annotated[
+        str | None, typer.Argument(help="What it is to be called; put it in quotes.", show_default=False)
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Take its name away instead.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Give a segment a name, or another one.
+
+    The name stays with the id: views, later nights, reports and summaries show it, and so does a night that is computed
+    and waits to be published.
+    """
+    if (name is None) != clear:
+        raise typer.BadParameter("give a name, or --clear to take it away", param_hint="NAME")
+    _log(verbose)
+    raise typer.Exit(_guarded(lambda: _name_segment(settings, segment, name), verbose=verbose))
+
+
+def _list_segments(path: Path) -> None:
+    from rich.console import Console
+
+    from gmmdask.settings import load_settings
+
+    settings = load_settings(path)
+    from gmmdask.nightly import read_segments
+    from gmmdask.nightly.summary import print_segments
+
+    print_segments(read_segments(settings), settings, Console())
+
+
+def _name_segment(path: Path, segment_id: int, name: str | None) -> None:
+    from gmmdask.settings import load_settings
+
+    settings = load_settings(path)
+    from gmmdask import nightly
+
+    nightly.name_segment(settings, segment_id, name)
+    told = "has no name any more" if name is None else f"is called {' '.join(name.split())!r} from now on"
+    typer.echo(f"Segment {segment_id} of {settings.segmentation.name} {told}.")
 
 
 def _guarded(command: Callable[[], None], *, verbose: bool) -> int:

@@ -174,3 +174,40 @@ def test_rescoring_what_was_never_published_or_backwards_is_refused(command, wor
     nothing = command("rescore", world, "--from", "2024-01-01", "--to", "2024-01-02")
     assert (nothing.exit_code, "no date of 'birds'" in plain(nothing.stderr)) == (1, True)
     assert command("rescore", world, "--from", "2024-01-02", "--to", "2024-01-01").exit_code == 2
+
+
+def test_segments_are_listed_and_named(command, world):
+    command("nightly", world)
+    named = command("segments", "name", world, 1, " Heavy  birds ")
+    assert (named.exit_code, named.stdout.strip()) == (0, "Segment 1 of birds is called 'Heavy birds' from now on.")
+    assert "1 Heavy birds" in plain(command("segments", "list", world).stdout)
+    assert command("segments", "name", world, 1, "--clear").exit_code == 0
+    listed = command("segments", "list", world)
+    assert (listed.exit_code, "Heavy" in listed.stdout) == (0, False)
+    assert "brown" in listed.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        ((9, "x"), 1, "gmmdask: segmentation 'birds' has no segment 9; it has 1, 2"),
+        ((1, " "), 1, "gmmdask: the name is empty"),
+        ((1, "segment 2"), 1, "gmmdask: segment 2 of 'birds' is called 'Segment 2'"),
+        ((1,), 2, "give a name, or --clear"),
+        ((1, "x", "--clear"), 2, "give a name, or --clear"),
+        (("one", "x"), 2, "unable to parse"),
+    ],
+)
+def test_a_name_that_cannot_be_given_is_told(command, named_world, arguments, code, told):
+    done = command("segments", "name", named_world, *arguments)
+    assert done.exit_code == code
+    assert told in plain(done.stderr)
+
+
+@pytest.fixture(scope="module")
+def named_world(tmp_path_factory) -> Path:
+    """A world with a night in it; tests change nothing."""
+    root = tmp_path_factory.mktemp("named")
+    write_world(root, days=1)
+    CliRunner().invoke(app, ["nightly", str(root / "birds.toml")])
+    return root / "birds.toml"

@@ -9,6 +9,7 @@ from gmmdask.nightly.model import NightModel, load_night_model, save_night_model
 from gmmdask.nightly.night import Night, publish_night, publish_waiting, rescore_dates, run_night
 from gmmdask.nightly.plan import NightPlan, next_night, plan_night, plan_overdue, plan_rescore
 from gmmdask.nightly.score import score_night
+from gmmdask.nightly.segments import name_segment, read_segments
 from gmmdask.nightly.train import Training, train_model
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "NightPlan",
     "Training",
     "load_night_model",
+    "name_segment",
     "next_night",
     "open_engine",
     "plan_night",
@@ -24,6 +26,7 @@ __all__ = [
     "plan_rescore",
     "publish_night",
     "publish_waiting",
+    "read_segments",
     "rescore_dates",
     "run_night",
     "save_night_model",

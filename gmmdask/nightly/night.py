@@ -13,6 +13,7 @@ from gmmdask.errors import InvalidInputError, WarehouseError
 from gmmdask.nightly.engines import open_engine
 from gmmdask.nightly.plan import NightPlan, plan_night, plan_overdue, plan_rescore, staging_of, warehouse_of
 from gmmdask.nightly.score import already_published, score_night
+from gmmdask.nightly.segments import named
 from gmmdask.nightly.train import train_model
 from gmmdask.settings import Cluster, Settings
 from gmmdask.training.results import Progress
@@ -144,7 +145,7 @@ def publish_waiting(
     waiting = [attempt.load() for attempt in staging_of(settings).waiting()]
     own = [release for release in waiting if release.segmentation == settings.segmentation.name]
     ordered = sorted(own, key=lambda release: max(publication.dt for publication in release.publications))
-    return [release for release in ordered if _publish(release, settings, progress, at)]
+    return [named(release, settings) for release in ordered if _publish(release, settings, progress, at)]
 
 
 def publish_night(
@@ -176,7 +177,7 @@ def publish_night(
     release = attempt.load()
     if not _publish(release, settings, progress, at) and not _is_published_from(release, settings):
         raise WarehouseError(already_published(plan))
-    return Night(plan=plan, release=release)
+    return Night(plan=plan, release=named(release, settings))
 
 
 def _publish(release: Release, settings: Settings, progress: Progress | None, at: Callable[[str], None]) -> bool:

@@ -18,6 +18,7 @@ from gmmdask.settings import Settings
 from gmmdask.warehouse import Release
 
 SHOWN_FEATURES = 5
+WIDEST_NAME = 40
 Row = Mapping[str, Any]
 
 
@@ -42,11 +43,16 @@ def _print_run(night: Night, settings: Settings, console: Console) -> None:
     tables = {name: table.to_pylist() for name, table in night.release.tables.items()}
     (run,) = tables["runs"]
     console.print(_facts(night, night.release, run, tables["grid"]))
+    print_segments(tables, settings, console)
+    console.print(_where(settings, run), soft_wrap=True)
+
+
+def print_segments(tables: Mapping[str, Sequence[Row]], settings: Settings, console: Console) -> None:
+    """Print what segments look like, out of the rows of `segments` and `segment_profiles`."""
     if tables["segments"]:
         console.print("\n[bold]Segments[/]: rows, and means in original units", _segments(tables, settings), sep="\n")
     if settings.describe:
         console.print("[bold]Most frequent[/] in each, with its share", _described(tables, settings), sep="\n")
-    console.print(_where(settings, run), soft_wrap=True)
 
 
 def _print_nothing(night: Night, settings: Settings, console: Console) -> None:
@@ -101,26 +107,36 @@ def _segments(tables: Mapping[str, Sequence[Row]], settings: Settings) -> Table:
     profiles = tables["segment_profiles"]
     means = {(row["segment_id"], row["feature"]): row["value"] for row in profiles if row["statistic"] == "mean"}
     features = [name for name in settings.features if (None, name) in means][:SHOWN_FEATURES]
-    shown = _table(["id", "rows", "share", *features])
+    is_named = any(row["name"] for row in tables["segments"])
+    shown = _table(["id", "rows", "share", *features], is_named)
     for row in tables["segments"]:
         cells = [_number(means.get((row["segment_id"], name))) for name in features]
-        shown.add_row(str(row["segment_id"]), f"{row['size']:,}", f"{row['share']:.1%}", *cells)
+        shown.add_row(*_who(row, is_named), f"{row['size']:,}", f"{row['share']:.1%}", *cells)
     return shown
+
+
+def _who(row: Row, is_named: bool) -> list[str]:
+    return [str(row["segment_id"]), *([escape(row["name"] or "")] if is_named else [])]
 
 
 def _described(tables: Mapping[str, Sequence[Row]], settings: Settings) -> Table:
     top = _most_frequent(tables["segment_profiles"])
     columns = list(settings.describe[:SHOWN_FEATURES])
-    shown = _table(["id", *columns])
+    is_named = any(row["name"] for row in tables["segments"])
+    shown = _table(["id", *columns], is_named)
     for row in tables["segments"]:
-        shown.add_row(str(row["segment_id"]), *(escape(top.get((row["segment_id"], name), "")) for name in columns))
+        cells = (escape(top.get((row["segment_id"], name), "")) for name in columns)
+        shown.add_row(*_who(row, is_named), *cells)
     return shown
 
 
-def _table(columns: Sequence[str]) -> Table:
+def _table(columns: Sequence[str], is_named: bool) -> Table:
+    """Return an empty table whose first column is the segment's id, followed by its name where one has a name."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in columns:
         table.add_column(escape(name), justify="right")
+        if is_named and len(table.columns) == 1:
+            table.add_column("name", max_width=WIDEST_NAME)
     return table
 
 

@@ -14,10 +14,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from gmmdask.errors import UnknownNameError, WarehouseError
+from gmmdask.errors import WarehouseError
 from gmmdask.warehouse.checks import check_elsewhere, check_staged, register_staged
 from gmmdask.warehouse.connection import Limits, Patience, opened
 from gmmdask.warehouse.files import uris
+from gmmdask.warehouse.names import check_nameable, checked_name
 from gmmdask.warehouse.port import pass_by
 from gmmdask.warehouse.release import Release, StagedRows
 from gmmdask.warehouse.schema import conform, create_table, create_view, quote
@@ -28,6 +29,11 @@ from gmmdask.warehouse.views import CHAMPION_BEFORE, LATEST_LABELS, VIEWS
 PUBLISHED = "SELECT 1 FROM publications WHERE run_id = $run_id LIMIT 1"
 ANY_PUBLICATION = "SELECT 1 FROM publications LIMIT 1"
 SHOWN_NAMES = 5
+SEGMENT_NAMES = """SELECT segment_id, max(name) FROM segments
+    WHERE run_id IN (SELECT run_id FROM publications WHERE segmentation = $segmentation)
+    GROUP BY segment_id ORDER BY segment_id"""
+NAME_SEGMENT = """UPDATE segments SET name = $name WHERE segment_id = $segment_id
+    AND run_id IN (SELECT run_id FROM publications WHERE segmentation = $segmentation)"""
 
 
 def _now() -> datetime:
@@ -117,15 +123,14 @@ class DuckDBFile:
 
     def name_segment(self, segmentation: str, segment_id: int, name: str | None) -> None:
         """Name a segment in every run; see `Warehouse.name_segment`."""
-        statement = """UPDATE segments SET name = $name WHERE segment_id = $segment_id
-            AND run_id IN (SELECT run_id FROM publications WHERE segmentation = $segmentation)"""
-        values = {"segmentation": segmentation, "segment_id": segment_id, "name": name}
-        changed = 0
-        if self._value(ANY_PUBLICATION, {}) is not None:
-            with opened(self.path, limits=self.limits, patience=self.patience, read_only=False) as connection:
-                ((changed,),) = connection.execute(statement, values).fetchall()
-        if not changed:
-            raise UnknownNameError(f"segmentation {segmentation!r} has no segment {segment_id} in {self.path}")
+        chosen = None if name is None else checked_name(name)
+        if self._value(ANY_PUBLICATION, {}) is None:
+            check_nameable(segmentation, segment_id, chosen, {})
+        with opened(self.path, limits=self.limits, patience=self.patience, read_only=False) as connection:
+            known = dict(connection.execute(SEGMENT_NAMES, {"segmentation": segmentation}).fetchall())
+            check_nameable(segmentation, segment_id, chosen, known)
+            values = {"segmentation": segmentation, "segment_id": segment_id, "name": chosen}
+            connection.execute(NAME_SEGMENT, values)
 
     def champion_before(self, segmentation: str, dt: date) -> str | None:
         """Return the model in force before a date; see `Warehouse.champion_before`."""

@@ -63,10 +63,17 @@ class Warehouse(Protocol):
     def name_segment(self, segmentation: str, segment_id: int, name: str | None) -> None:
         """Give a segment a name, in every run that has it; None takes it away.
 
+        A name stays with its id: runs that are published later have it too, those that were staged before it was given
+        included, because names enter a run as it is published.
+
         Raises
         ------
         UnknownNameError
             The segmentation never had such a segment.
+        InvalidInputError
+            The name is empty, too long, holds invisible characters, or is that of another segment.
+        WarehouseBusyError
+            Others kept the warehouse open for longer than the timeout; nothing was written.
         """
         ...
 

@@ -77,6 +77,9 @@ become visible all at once, through its rows in `publications`:
 
 "Latest" is always the greatest `publication_id`. Rows of `assignments` that no view shows any more are removed from time to
 time; the smaller tables keep their history.
+
+A segment's name stays with its id: naming it (`gmmdask segments name`) changes every run of the segmentation, and a run that
+is published later has the names of that moment, also where it was computed before.
 """
 
 

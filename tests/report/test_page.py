@@ -82,7 +82,7 @@ def test_the_same_run_gives_the_same_page(page, world):
 
 
 def test_names_from_data_are_text_and_never_markup(tmp_path):
-    world = publish(tmp_path, Wish(names=[ATTACK, ATTACK], feature_names=[ATTACK], n_rows=200))
+    world = publish(tmp_path, Wish(names=[ATTACK, f"{ATTACK} again"], feature_names=[ATTACK], n_rows=200))
     page = render_report(world.warehouse, RUN, model=world.model, sample=world.rows, units={ATTACK: ATTACK})
     assert ATTACK not in page
     assert "<script>alert" not in page

@@ -15,11 +15,12 @@ from gmmdask import _inputs
 from gmmdask.errors import InvalidInputError
 from gmmdask.estimator import GaussianMixture
 from gmmdask.mixture.em import FitState, WeightType
+from gmmdask.preparation.advice import ColumnEvidence, advise, sentences
 from gmmdask.progress import shown_progress
 from gmmdask.training.grid import search_grid
 from gmmdask.training.plain import PlainFit
 from gmmdask.training.results import Criterion, GridResult, GridSpec, Progress
-from gmmdask.training.survey import survey_leaf
+from gmmdask.training.survey import Survey, survey_leaf
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,11 +53,14 @@ class Selection:
         The winner, fitted.
     criterion : str
         What chose it.
+    warnings : tuple of str
+        What to know of the columns; also the first of `notes`.
     """
 
     result: GridResult
     best_model: GaussianMixture
     criterion: Criterion
+    warnings: tuple[str, ...] = ()
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -74,8 +78,8 @@ class Selection:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What one should know of the choice: the grid's edge, smaller models as good, features that reg_covar swallows."""
-        return self.result.notes
+        """What one should know of the columns, and of the choice: the grid's edge, smaller models as good."""
+        return (*self.warnings, *self.result.notes)
 
     def plot(self) -> Figure:
         """Return a figure of BIC, AIC and what chose against the number of components, a line for each structure."""
@@ -168,6 +172,11 @@ def select(
     names = tuple(partition.name for partition in source.partitions)
     with _inputs.engine_for(source, client).hold(source) as held, _progress(verbose) as progress:
         survey = held.map_reduce(survey_leaf, (source.features, names, spec.seed), name="pass-0")
+        survey.require_complete("The data")
+        warnings = _warnings(survey, spec, getattr(model, "feature_names_in_", source.features))
+        if progress is not None:
+            for warning in warnings:
+                progress("before fitting", 0, 0, warning)
         result = search_grid(held, survey, spec, progress)
     best = result.best
     assert best.parameters is not None
@@ -179,7 +188,19 @@ def select(
         status="converged",
     )
     model._take(PlainFit(state=state, reference=result.reference), source, resumed=False)
-    return Selection(result=result, best_model=model, criterion=spec.criterion)
+    return Selection(result=result, best_model=model, criterion=spec.criterion, warnings=warnings)
+
+
+def _warnings(survey: Survey, spec: GridSpec, names: Iterable[str]) -> tuple[str, ...]:
+    evidence = ColumnEvidence(
+        features=tuple(map(str, names)),
+        values=survey.reservoir.values,
+        minimum=survey.minimum,
+        maximum=survey.maximum,
+        missing=survey.missing / survey.n_rows,
+        covariance_types=spec.covariance_types,
+    )
+    return sentences(advise(evidence))
 
 
 def _progress(verbose: bool | None) -> AbstractContextManager[Progress | None]:

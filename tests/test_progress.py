@@ -44,3 +44,26 @@ def test_on_a_terminal_every_stage_has_a_bar():
     assert "pass 0" in written.getvalue()
     assert "1/2" in written.getvalue()
     assert "\x1b" in written.getvalue()
+
+
+def test_a_remark_is_a_line_of_its_own_in_a_log_and_is_never_left_out():
+    lines: list[str] = []
+    report = PlainLines(lines.append, Clock())
+    report("pass 0", 1, 1, "")
+    for remark in ("a is constant", "b repeats a"):
+        report("before fitting", 0, 0, remark)
+    assert [line[20:] for line in lines[1:]] == ["before fitting: a is constant", "before fitting: b repeats a"]
+
+
+def test_remarks_are_a_list_above_the_bars_of_a_terminal():
+    written = io.StringIO()
+    with shown_progress(Console(file=written, force_terminal=True, width=100, color_system=None)) as report:
+        report("pass 0", 1, 1, "")
+        for remark in ("[bold]a is constant", "b repeats a"):
+            report("before fitting", 0, 0, remark)
+    lines = [line.strip() for line in written.getvalue().split("\n")]
+    places = [
+        next(i for i, line in enumerate(lines) if line.endswith(told))
+        for told in ("Before fitting", "- [bold]a is constant", "- b repeats a")
+    ]
+    assert places == list(range(places[0], places[0] + 3))

@@ -38,6 +38,21 @@ def test_the_winner_is_a_fitted_estimator(selection):
     assert (labels == np.array(modes)[:, None]).mean() > 0.99
 
 
+def test_what_is_to_know_of_the_columns_comes_first_among_the_notes(selection):
+    assert selection.warnings == ()
+    frame = pd.DataFrame(ROWS, columns=["x", "y"]).assign(
+        fixed=1.0, twice=ROWS[:, 0] * 3 - 1, two=np.arange(len(ROWS)) % 2
+    )
+    noted = select(frame, n_components=[1, 2], covariance_types=["spherical"], random_state=0)
+    assert [note.split(". ")[0] for note in noted.notes[:3]] == [
+        "Without variation: fixed (always 1)",
+        "Told twice: twice (repeats x, up to its unit)",
+        "Of few values: two (2 different values)",
+    ]
+    assert not any("varies so little" in note for note in noted.notes), "no scale helps where nothing varies"
+    assert noted.warnings == noted.notes[:3]
+
+
 def test_the_table_has_a_row_for_every_candidate(selection):
     assert list(selection.table.columns) == [*COLUMNS, "is_best"]
     assert len(selection.table) == 8

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from gmmdask.inspection.sample import Sample
 from gmmdask.lake.schema import kind_of
-
-N_TOP = 20
+from gmmdask.preparation.column_facts import N_TOP, NumberFacts, measure_numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +29,8 @@ class ColumnFacts:
         Different values.
     top : tuple of (str, int)
         The most frequent values with their rows, at most 20.
-    is_whole : bool
-        Every value is a whole number.
-    tail : float
-        Distance of the farthest value from the median, in interquartile ranges; 0 for other columns than numbers.
+    numbers : NumberFacts, optional
+        More about a column of numbers.
     identifies : {"event", "snapshot", None}
         Whether no value repeats at all, or only between dates.
     trouble : str
@@ -50,8 +45,7 @@ class ColumnFacts:
     infinite: int = 0
     distinct: int = 0
     top: tuple[tuple[str, int], ...] = ()
-    is_whole: bool = False
-    tail: float = 0.0
+    numbers: NumberFacts | None = None
     identifies: str | None = None
     trouble: str = ""
 
@@ -85,32 +79,20 @@ def _facts(sample: Sample, name: str, data_type: str, kind: str) -> ColumnFacts:
         return ColumnFacts(**common, kind="unreadable", trouble=sample.unreadable[name])
     identity = _identity(sample, name)
     if name in sample.numbers:
-        return ColumnFacts(**common, **_number(sample.numbers[name]), kind=kind, identifies=identity)
+        return ColumnFacts(**common, **_numbers(measure_numbers(sample.numbers[name])), kind=kind, identifies=identity)
     if name in sample.texts:
         return ColumnFacts(**common, **_words(sample.texts[name]), kind=kind, identifies=identity)
     return ColumnFacts(**common, kind=kind, missing=sample.n_rows if kind == "null" else 0)
 
 
-def _number(values: NDArray[np.float64]) -> dict[str, Any]:
-    finite = values[np.isfinite(values)]
-    distinct, counts = np.unique(finite, return_counts=True)
-    order = np.argsort(-counts, kind="stable")[:N_TOP]
+def _numbers(facts: NumberFacts) -> dict[str, Any]:
     return {
-        "missing": int(np.isnan(values).sum()),
-        "infinite": int(np.isinf(values).sum()),
-        "distinct": len(distinct),
-        "top": tuple((f"{distinct[i]:.12g}", int(counts[i])) for i in order),
-        "is_whole": bool((distinct == np.floor(distinct)).all()),
-        "tail": _tail(finite),
+        "missing": facts.missing,
+        "infinite": facts.infinite,
+        "distinct": facts.distinct,
+        "top": tuple((f"{value:.12g}", rows) for value, rows in facts.top),
+        "numbers": facts,
     }
-
-
-def _tail(values: NDArray[np.float64]) -> float:
-    if not len(values):
-        return 0.0
-    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
-    farthest = float(np.abs(values - middle).max())
-    return farthest / float(high - low) if high > low else 0.0
 
 
 def _words(column: Any) -> dict[str, Any]:
@@ -129,38 +111,3 @@ def _identity(sample: Sample, name: str) -> str | None:
     codes = column.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
     pairs = codes * (int(sample.dates.max()) + 1) + sample.dates
     return "snapshot" if len(np.unique(pairs)) == len(pairs) else None
-
-
-def dependent_columns(
-    numbers: Mapping[str, NDArray[np.float64]], names: Sequence[str], least_share: float
-) -> dict[str, tuple[str, ...]]:
-    """Return the columns that the ones before them explain, up to a share of their variance, and by which.
-
-    Parameters
-    ----------
-    numbers : mapping of str to ndarray of shape (n_rows,)
-        Columns that vary; rows with a missing cell are left out.
-    names : sequence of str
-        Those to look at, in the order in which they are kept.
-    least_share : float
-        Share of its variance that a column must have on its own.
-    """
-    if not names:
-        return {}
-    rows = np.array([numbers[name] for name in names])
-    rows = rows[:, np.isfinite(rows).all(axis=0)]
-    if rows.shape[1] <= len(names):
-        return {}
-    deviation = rows.std(axis=1, keepdims=True)
-    standard = (rows - rows.mean(axis=1, keepdims=True)) / np.where(deviation > 0, deviation, 1.0)
-    gram = standard @ standard.T / rows.shape[1]
-    kept: list[int] = []
-    found: dict[str, tuple[str, ...]] = {}
-    for number, name in enumerate(names):
-        towards = gram[kept, number]
-        share = np.linalg.lstsq(gram[np.ix_(kept, kept)], towards, rcond=None)[0] if kept else np.empty(0)
-        if gram[number, number] - share @ towards < least_share:
-            found[name] = tuple(names[i] for i, part in zip(kept, share, strict=True) if abs(part) > 1e-3)
-        else:
-            kept.append(number)
-    return found

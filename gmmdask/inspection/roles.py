@@ -10,21 +10,24 @@ from typing import Literal
 import numpy as np
 
 from gmmdask.errors import InvalidInputError, UnknownNameError
-from gmmdask.inspection.columns import ColumnFacts, dependent_columns, inspect_columns
+from gmmdask.inspection.columns import ColumnFacts, inspect_columns
 from gmmdask.inspection.sample import Sample
 from gmmdask.lake.schema import nearest
+from gmmdask.preparation.advice import (
+    ATOM,
+    MOST_MISSING,
+    NEARLY_UNIQUE,
+    OWN_VARIANCE,
+    few_values,
+    heavy_tail,
+    near_id,
+    repetition,
+    spike,
+)
+from gmmdask.preparation.column_facts import NumberFacts, dependent_columns
 
-MOST_MISSING = 0.2
 FEWEST_COMPLETE = 0.5
-FEW_VALUES = 20
 MANY_VALUES = 200
-NEARLY_UNIQUE = 0.99
-ATOM = 0.01
-SPIKE = 10.0
-"""A value is a spike when it is this many times as frequent as the middle one of the most frequent values."""
-HEAVY_TAIL = 20.0
-OWN_VARIANCE = 2e-5
-"""Twenty times the default reg_covar: below it a component of scaled columns counts as collapsed."""
 
 _KEY_NAME = re.compile(r"(?:^|_)(?i:id|ids|uuid|guid|key)$|[a-z]I[dD]$")
 _DATE_PARTS = ("year", "month", "day")
@@ -139,7 +142,7 @@ def _judged(one: ColumnFacts, sample: Sample) -> Choice:
     if one.distinct <= 1:
         told = f"always {one.top[0][0]!r}{_missing(one)}" if one.top else "no value"
         return Choice(facts=one, role="left out", note=told)
-    return _judged_number(one) if one.kind == "number" else _judged_text(one)
+    return _judged_text(one) if one.numbers is None else _judged_number(one, one.numbers)
 
 
 def _is_date(one: ColumnFacts, sample: Sample) -> bool:
@@ -156,45 +159,36 @@ def _judged_text(one: ColumnFacts) -> Choice:
     return Choice(facts=one, role="describe", note=told)
 
 
-def _judged_number(one: ColumnFacts) -> Choice:
-    if one.distinct <= FEW_VALUES:
-        return Choice(facts=one, role="describe", note=f"{one.type}, {one.distinct} different values{_missing(one)}")
+def _judged_number(one: ColumnFacts, numbers: NumberFacts) -> Choice:
+    if few := few_values(numbers):
+        return Choice(facts=one, role="describe", note=f"{one.type}, {few}{_missing(one)}")
     note = f"{one.type}{_missing(one)}"
-    trouble = _trouble(one)
+    trouble = _trouble(one, numbers)
     if trouble:
         return Choice(facts=one, role="left out", note=f"{note}: {trouble}")
-    return Choice(facts=one, role="feature", note=note + _remarks(one))
+    return Choice(facts=one, role="feature", note=note + _remarks(one, numbers))
 
 
-def _trouble(one: ColumnFacts) -> str:
+def _trouble(one: ColumnFacts, numbers: NumberFacts) -> str:
     """Return why numbers of many values had better not be clustered, or nothing."""
     if one.missing_share > MOST_MISSING:
         return "clustering it leaves those rows without a segment"
-    if one.is_whole and one.distinct >= NEARLY_UNIQUE * one.present:
-        return f"{one.distinct:,} different values, nearly one a row, like an id"
-    if one.is_whole and _KEY_NAME.search(one.name):
+    if like_id := near_id(numbers):
+        return like_id
+    if numbers.is_whole and _KEY_NAME.search(one.name):
         return "its name is that of a key, not of a quantity"
-    if spike := _spike(one):
-        return f"{spike}, and a component would collapse onto such a value"
+    if atom := spike(numbers):
+        return f"{atom}, and a component would collapse onto such a value"
     return ""
 
 
-def _spike(one: ColumnFacts) -> str:
-    """Say which value stands out from the others: many rows, where values otherwise hardly repeat."""
-    (value, rows), others = one.top[0], [n for _, n in one.top[1:]]
-    share = rows / one.present
-    if share <= ATOM or rows <= SPIKE * float(np.median(others)):
-        return ""
-    return f"{share:.1%} of its values are {value}"
-
-
-def _remarks(one: ColumnFacts) -> str:
+def _remarks(one: ColumnFacts, numbers: NumberFacts) -> str:
     atoms = [f"{value} ({rows / one.present:.1%})" for value, rows in one.top[:3] if rows > ATOM * one.present]
     told = f"; often {', '.join(atoms)}" if atoms else ""
     if one.infinite:
         told += f"; {one.infinite:,} infinite cells, whose rows get no segment"
-    if one.tail > HEAVY_TAIL:
-        told += f"; heavy tail, up to {one.tail:,.0f} interquartile ranges from the median"
+    if tail := heavy_tail(numbers):
+        told += f"; heavy tail, {tail}"
     return told
 
 
@@ -206,18 +200,11 @@ def _without_dependent(choices: Sequence[Choice], sample: Sample) -> list[Choice
     names = [choice.name for choice in choices if choice.role == "feature"]
     found = dependent_columns(sample.numbers, names, OWN_VARIANCE)
     return [
-        replace(choice, role="left out", note=f"{choice.facts.type}: {_repeats(found[choice.name])}")
+        replace(choice, role="left out", note=f"{choice.facts.type}: {repetition(found[choice.name])}")
         if choice.name in found
         else choice
         for choice in choices
     ]
-
-
-def _repeats(others: Sequence[str]) -> str:
-    if not others:
-        return "always the same where the other features have a value"
-    named = ", ".join(others)
-    return f"repeats {named}, up to its unit" if len(others) == 1 else f"follows from {named}"
 
 
 def _without_emptiest(choices: Sequence[Choice], sample: Sample) -> list[Choice]:

@@ -166,6 +166,7 @@ def run_row(plan: NightPlan, settings: Settings, training: Training, sums: Segme
         "rows_anomalous": None if model.segments.anomaly_threshold is None else int(sums.anomalies.sum()),
         "anomaly_threshold": model.segments.anomaly_threshold,
         "training_rows": training.rows,
+        "warnings": None if training.warnings is None else json.dumps(training.warnings),
         "passes": 0 if training.grid is None else training.grid.passes,
         "step_seconds": json.dumps({step: round(seconds, 3) for step, seconds in training.seconds.items()}),
         "settings_hash": settings.decisive_hash,

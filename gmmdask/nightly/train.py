@@ -12,6 +12,7 @@ import numpy as np
 from gmmdask.engine import Engine
 from gmmdask.errors import EmptyDataError, InvalidInputError, NoSoundCandidateError
 from gmmdask.lake import PreparedSource, TrainingRows
+from gmmdask.nightly.advising import column_warnings, tell
 from gmmdask.nightly.model import NightModel, fingerprint, load_night_model
 from gmmdask.nightly.plan import NightPlan
 from gmmdask.preparation import Recipe
@@ -40,12 +41,15 @@ class Training:
         Rows trained on.
     seconds : mapping of str to float
         By step.
+    warnings : tuple of str, optional
+        What to know of the columns; None where the champion was kept.
     """
 
     model: NightModel
     grid: GridResult | None = None
     rows: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] | None = None
 
 
 def train_model(
@@ -83,6 +87,8 @@ def train_model(
     recipe = learn_recipe(survey, settings)
     if progress is not None:
         progress("pass 0", 1, 1, f"{survey.n_rows:,} rows, {survey.moments.n_rows:,} of them complete")
+    warnings = column_warnings(survey, settings)
+    tell(warnings, progress)
     surveyed = time.perf_counter()
     prepared = PreparedSource(source=rows, recipe=recipe, infinite="drop")
     grid = fit_grid(prepared, engine, survey.prepared(recipe), grid_spec(settings), progress)
@@ -97,6 +103,7 @@ def train_model(
         grid=grid,
         rows=survey.moments.n_rows,
         seconds={"survey": surveyed - began, "fit": time.perf_counter() - surveyed},
+        warnings=warnings,
     )
 
 

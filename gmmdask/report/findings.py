@@ -143,11 +143,14 @@ class Origin:
     dt : datetime.date
         The night of that run.
     training_rows : int
+    warnings : str, optional
+        As JSON: what was to know of the columns.
     """
 
     run_id: str
     dt: date
     training_rows: int
+    warnings: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,6 +184,8 @@ class Findings:
     best : Candidate, optional
     origin : Origin, optional
         Where the model comes from, if that is another run.
+    warnings : tuple of str
+        What to know of the columns that the model was trained on.
     """
 
     run: Row
@@ -196,6 +201,7 @@ class Findings:
     candidates: tuple[Candidate, ...] = ()
     best: Candidate | None = None
     origin: Origin | None = None
+    warnings: tuple[str, ...] = ()
 
     @cached_property
     def by_id(self) -> Mapping[int, Segment]:

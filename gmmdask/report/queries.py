@@ -12,7 +12,7 @@ RUN = "SELECT * FROM runs WHERE run_id = $run_id"
 PUBLISHED = """SELECT min(dt) AS first, max(dt) AS last, count(DISTINCT dt) AS dates, max(published_at) AS at
     FROM publications WHERE run_id = $run_id"""
 
-ORIGIN = """SELECT run_id, dt, training_rows FROM runs
+ORIGIN = """SELECT run_id, dt, training_rows, warnings FROM runs
     WHERE segmentation = $segmentation AND training_rows IS NOT NULL AND (model_id = $model_id OR challenger_id = $model_id)
     ORDER BY finished_at LIMIT 1"""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from gmmdask.errors import UnknownNameError
@@ -79,6 +79,7 @@ def read_findings(warehouse: Warehouse, run_id: str, units: Mapping[str, str] | 
         candidates=candidates,
         best=best,
         origin=origin,
+        warnings=tuple(json.loads((run if origin is None else asdict(origin))["warnings"] or "[]")),
     )
 
 

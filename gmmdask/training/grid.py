@@ -167,7 +167,8 @@ def _best(candidates: tuple[Candidate, ...], spec: GridSpec) -> Candidate:
 def _notes(
     candidates: tuple[Candidate, ...], best: Candidate, survey: Survey, spec: GridSpec, population: float
 ) -> tuple[str, ...]:
-    swallowed = small_features(survey.moments.variance, spec.reg_covar)
+    variance = survey.moments.variance
+    swallowed = small_features(variance, spec.reg_covar) & (variance > 0)  # no scale helps where nothing varies
     notes = [
         f"Feature {name!r} varies so little that reg_covar={spec.reg_covar:g} decides its fit; scale it."
         for name in np.array(survey.features)[swallowed].tolist()

@@ -14,7 +14,8 @@ Criterion = Literal["bic", "aic", "icl", "holdout"]
 CandidateStatus = Literal["polished", "evaluated", "disqualified"]
 
 Progress = Callable[[str, int, int, str], None]
-"""Called as progress(stage, done, total, detail); may draw a bar, write a line, or do nothing."""
+"""Called as progress(stage, done, total, detail); may draw a bar, write a line, or do nothing. A total of 0 is a remark:
+something to read, of which nothing is done yet or left to do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

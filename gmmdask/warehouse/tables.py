@@ -232,6 +232,7 @@ RUNS = Table(
             "anomaly_threshold", "log density below which a row is an anomaly; NULL without one", "nats", nullable=True
         ),
         _integer("training_rows", "rows trained on; NULL without training", "rows", nullable=True),
+        _json("warnings", "array of sentences: what to know of the columns; NULL without training", nullable=True),
         _integer("passes", "reads of all training data", "passes"),
         _json("step_seconds", "seconds by step", nullable=True),
         _text("settings_hash", "hash of the settings that can change a result"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gmmdask.errors import InvalidInputError, SettingsError, StorageError
 from gmmdask.inspection import inspect_lake, read_sample, settings_text, write_settings
-from gmmdask.inspection.columns import dependent_columns
+from gmmdask.preparation.column_facts import dependent_columns
 from gmmdask.settings import Settings
 from tests.inspection.lakes import ODD_NAME, ROWS, shop, write_day, write_shop
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -161,6 +162,7 @@ def test_the_run_tells_what_it_did(first_night):
         for number in range(3)
         for id_, weight in birds(number).select(["ring", "weight"]).to_pandas().itertuples(index=False)
     )
+    assert json.loads(run["warnings"]) == []
     assert 2 <= run["passes"] <= 6
     assert json.loads(run["settings"])["features"] == ["speed", "weight"]
     assert run["run_key"].startswith(run["run_id"])
@@ -173,6 +175,31 @@ def test_the_run_tells_what_it_did(first_night):
     assert sorted((row["purpose"], row["dt"]) for row in lineage) == sorted(
         (purpose, day(number)) for purpose in ("train", "score") for number in range(3)
     )
+
+
+def test_what_is_to_know_of_the_columns_is_told_before_fitting_and_kept_with_the_run(tmp_path):
+    for number in range(2):
+        table = birds(number)
+        grams = pc.multiply(table["weight"], 1000)
+        write_day(tmp_path, number, table.append_column("grams", grams).append_column("wings", [[2] * ROWS]))
+    features = 'features = ["speed", "weight", "grams", "wings"]'
+    changes = {'features = ["speed", "weight"]': features, "[grid]": "[preparation]\ndrop_constant = true\n\n[grid]"}
+    settings = load_settings(write_settings(tmp_path, changes))
+    told: list[tuple[str, str]] = []
+    run_night(settings, day(0), progress=lambda stage, done, total, detail: told.append((stage, detail)))
+    run_night(settings, day(1))
+    stages = [stage for stage, _ in told]
+    remarks = [detail for stage, detail in told if stage == "before fitting"]
+    first, kept = (
+        json.loads(run["warnings"] or "null") for run in sorted(rows(settings, "runs"), key=lambda run: run["dt"])
+    )
+    assert kept is None
+    assert first == remarks
+    assert [line.split(". ")[0] for line in first] == [
+        "Without variation: wings (always 2)",
+        "Told twice: grams (repeats weight, up to its unit)",
+    ]
+    assert stages.index("pass 0") < stages.index("before fitting") < stages.index("sample: short starts")
 
 
 def test_about_the_chosen_share_of_training_rows_is_flagged(tmp_path):

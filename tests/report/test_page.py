@@ -90,6 +90,14 @@ def test_names_from_data_are_text_and_never_markup(tmp_path):
     assert ATTACK in Words(page).words
 
 
+def test_what_is_to_know_of_the_columns_is_told_where_there_is_something(tmp_path, page):
+    assert "What to know of the columns" not in Words(page).words
+    world = publish(tmp_path, Wish(warnings=[ATTACK, "Told twice: b (repeats a, up to its unit)."], n_rows=200))
+    told = render_report(world.warehouse, RUN)
+    assert ATTACK not in told
+    assert f"{ATTACK} Told twice: b (repeats a, up to its unit)." in Words(told).words
+
+
 def test_without_a_model_the_map_alone_is_missing(world):
     page = render_report(world.warehouse, RUN)
     assert "figure-map" not in page

@@ -84,7 +84,7 @@ def test_frequent_values_come_first(world):
 
 
 def test_a_night_that_kept_its_model_is_set_against_the_night_that_trained_it(tmp_path):
-    first = publish(tmp_path)
+    first = publish(tmp_path, Wish(warnings=["Without variation: x."]))
     later = Wish(has_grid=False, seed=0, run_id="feedfacefeedface", dt=NIGHT + timedelta(days=1), n_rows=300)
     second = publish(tmp_path, later)
     found = read_findings(second.warehouse, later.run_id)
@@ -94,6 +94,7 @@ def test_a_night_that_kept_its_model_is_set_against_the_night_that_trained_it(tm
     assert [one.earlier_share for one in found.segments] == pytest.approx(shares)
     assert found.best is not None
     assert found.best.n_components == 3
+    assert found.warnings == read_findings(first.warehouse, RUN).warnings == ("Without variation: x.",)
     assert read_findings(first.warehouse, RUN).origin is None
     assert latest_run(second.warehouse, SEGMENTATION) == later.run_id
 

@@ -64,6 +64,7 @@ class Wish:
     threshold: float | None = None
     has_grid: bool = True
     has_drift: bool = False
+    warnings: Sequence[str] = ()
     seed: int = 0
     run_id: str = RUN
     dt: date = NIGHT
@@ -307,6 +308,7 @@ def _run(world: World, wish: Wish) -> dict[str, Any]:
         "rows_invalid": 0,
         "rows_anomalous": int((world.scores.log_density < world.model.anomaly_threshold).sum()),
         "anomaly_threshold": world.model.anomaly_threshold,
+        "warnings": json.dumps(wish.warnings) if wish.has_grid else None,
         "training_rows": ok if wish.has_grid else None,
         "passes": 4 if wish.has_grid else 0,
         "step_seconds": json.dumps({"survey": 8.3, "fit": 61.25}),

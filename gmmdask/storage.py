@@ -6,10 +6,13 @@ from the environment or their usual files, on every machine anew, so they travel
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -104,6 +107,22 @@ def reaching(place: str, options: Mapping[str, Any] | None = None, said_by: str 
         raise explain(error, place, options, said_by) from error
 
 
+@contextmanager
+def created(filesystem: Any, path: str) -> Iterator[Any]:
+    """Yield a file that appears at its path only once it is whole, as objects in a store do anyway."""
+    if not is_local(filesystem):
+        with filesystem.open(path, "wb") as file:
+            yield file
+        return
+    partial = Path(f"{path}.{secrets.token_hex(4)}.part")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def is_of_storage(error: Exception) -> bool:
     """Return whether an error is one that filesystems raise: of the system, or of an object store's client."""
     return isinstance(error, OSError) or _is_of_client(error)
@@ -127,6 +146,8 @@ def explain(error: Exception, place: str, options: Mapping[str, Any] | None = No
         return StorageError(f"{said_by}there is no folder or bucket {shown(place)!r}; check the address")
     if _names(error) & _WITHOUT_CREDENTIALS:
         return StorageError(f"{where} asks for credentials and there are none; {_REMEDY}")
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return StorageError(f"{where} cannot be written: {error.strerror}; make room there and run this again")
     if isinstance(error, PermissionError):
         return StorageError(f"{where} refused the credentials ({told}); {_REMEDY}")
     if _names(error) & _WITHOUT_ANSWER:
@@ -137,6 +158,7 @@ def explain(error: Exception, place: str, options: Mapping[str, Any] | None = No
     return StorageError(f"{where} cannot be used ({type(error).__name__}: {told})")
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REMEDY = (
     "check the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE) of this machine and of the workers"
 )
@@ -164,6 +186,11 @@ def without_secrets(text: str, options: Mapping[str, Any] | None = None) -> str:
 def has_folders(filesystem: Any) -> bool:
     """Return whether folders exist apart from the files in them, and must be made first."""
     return not OBJECT_STORES.intersection(protocols(filesystem))
+
+
+def is_local(filesystem: Any) -> bool:
+    """Return whether a filesystem is this machine's own disk."""
+    return "file" in protocols(filesystem)
 
 
 def protocols(filesystem: Any) -> tuple[str, ...]:

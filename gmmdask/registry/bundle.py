@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmmdask.errors import InvalidInputError
-from gmmdask.storage import has_folders, open_storage, reaching
+from gmmdask.storage import created, has_folders, open_storage, reaching
 
 FORMAT_VERSION = 1
 ARRAYS, DOCUMENT = "arrays.npz", "bundle.json"
@@ -121,11 +121,16 @@ def save_bundle(
             return fingerprint
         if has_folders(filesystem):
             filesystem.makedirs(root, exist_ok=True)
-        filesystem.pipe_file(f"{root}/{ARRAYS}", arrays)
+        _write(filesystem, f"{root}/{ARRAYS}", arrays)
         at("bundle arrays written")
         document = {**content, "versions": _versions(), "fingerprint": fingerprint}
-        filesystem.pipe_file(f"{root}/{DOCUMENT}", json.dumps(document, indent=1, sort_keys=True).encode())
+        _write(filesystem, f"{root}/{DOCUMENT}", json.dumps(document, indent=1, sort_keys=True).encode())
     return fingerprint
+
+
+def _write(filesystem: Any, path: str, content: bytes) -> None:
+    with created(filesystem, path) as file:
+        file.write(content)
 
 
 def load_bundle(uri: str, *, storage_options: Mapping[str, Any] | None = None) -> Bundle:

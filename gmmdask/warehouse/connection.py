@@ -6,11 +6,14 @@ tried again, with growing pauses, for as long as the caller allows. No table is 
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 
@@ -81,6 +84,32 @@ def opened(path: str, *, limits: Limits, patience: Patience, read_only: bool) ->
         raise WarehouseError(f"{where}: {_reason(error)}{outcome}") from error
     finally:
         connection.close()
+
+
+def create_file(path: str, limits: Limits) -> None:
+    """Make an empty database where there is no file yet: it appears whole or not at all, and never over another's.
+
+    DuckDB itself writes it piece by piece, and what a full disk or a crash left of it could not be opened any more.
+
+    Raises
+    ------
+    WarehouseError
+        It cannot be written.
+    """
+    if Path(path).exists():
+        return
+    partial = Path(f"{path}.{secrets.token_hex(4)}.part")
+    try:
+        with opened(str(partial), limits=limits, patience=Patience(), read_only=False):
+            pass
+        try:
+            os.link(partial, path)
+        except FileExistsError:
+            pass  # another process was faster
+        except OSError:  # a disk without links
+            partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _wait_for(path: str, limits: Limits, patience: Patience, read_only: bool) -> duckdb.DuckDBPyConnection:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from gmmdask.errors import WarehouseError
 from gmmdask.warehouse.checks import check_elsewhere, check_staged, register_staged
-from gmmdask.warehouse.connection import Limits, Patience, opened
+from gmmdask.warehouse.connection import Limits, Patience, create_file, opened
 from gmmdask.warehouse.files import uris
 from gmmdask.warehouse.names import check_nameable, checked_name
 from gmmdask.warehouse.port import pass_by
@@ -68,6 +68,7 @@ class DuckDBFile:
         if release.staged is not None:
             check_staged(release.staged, release, self.limits, self.path)
         at("checked")
+        create_file(self.path, self.limits)
         with opened(self.path, limits=self.limits, patience=self.patience, read_only=False) as connection:
             at("opened")
             if release.staged is not None:

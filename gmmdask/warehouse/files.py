@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import Any
 
 from gmmdask import storage
@@ -23,23 +21,8 @@ def created(filesystem: Any, path: str) -> Iterator[Any]:
     with reaching(path):
         if storage.has_folders(filesystem):
             filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
-        if is_local(filesystem):
-            with _created_on_disk(path) as file:
-                yield file
-        else:
-            with filesystem.open(path, "wb") as file:
-                yield file
-
-
-@contextmanager
-def _created_on_disk(path: str) -> Iterator[Any]:
-    partial = Path(f"{path}.{secrets.token_hex(4)}.part")
-    try:
-        with partial.open("wb") as file:
+        with storage.created(filesystem, path) as file:
             yield file
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def reaching(path: str) -> AbstractContextManager[None]:
@@ -49,7 +32,7 @@ def reaching(path: str) -> AbstractContextManager[None]:
 
 def is_local(filesystem: Any) -> bool:
     """Return whether a filesystem is this machine's own disk."""
-    return "file" in storage.protocols(filesystem)
+    return storage.is_local(filesystem)
 
 
 def uris(filesystem: Any, paths: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Nights that end at a named point by a signal nobody can catch; run in processes of their own.
+"""Nights that end at a named point by a signal nobody can catch, or whose disk is full; run in processes of their own.
 
 Importing this module imports all that a night needs, so that a process forked from one that did starts at once.
 """
@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import gmmdask.training.starts  # noqa: F401  (brings scikit-learn)
+from gmmdask.cli import app
 from gmmdask.engine import Engine, LocalEngine
 from gmmdask.nightly import Night, open_engine, run_night
 from gmmdask.settings import Cluster, load_settings
@@ -80,3 +83,24 @@ def killed_at(settings_file: Path, point: Point, *, refit: bool = False) -> int 
 
 def _die(settings_file: Path, point: Point, refit: bool) -> None:
     pass_points(settings_file, Passing(point, lambda: os.kill(os.getpid(), signal.SIGKILL)), refit=refit)
+
+
+def on_a_full_disk(settings_file: Path, limit: int, *options: str) -> tuple[int | None, str]:
+    """Run the command where no file can grow beyond a limit in bytes; return its exit code and what it said on stderr."""
+    ours, theirs = FORKING.Pipe(duplex=False)
+    victim = FORKING.Process(target=_without_space, args=(settings_file, limit, options, theirs))
+    victim.start()
+    theirs.close()
+    with open(ours.fileno(), encoding="utf-8", closefd=False) as told:
+        said = told.read()
+    victim.join()
+    ours.close()
+    return victim.exitcode, said
+
+
+def _without_space(settings_file: Path, limit: int, options: tuple[str, ...], stderr: Any) -> None:
+    os.dup2(stderr.fileno(), 2)
+    stderr.close()
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    app(["nightly", str(settings_file), *options])

@@ -127,6 +127,29 @@ def _write_report(path: Path, output: Path | None, run: str | None) -> None:
 
 
 @app.command()
+def trend(
+    settings: SettingsFile,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where to write; by default NAME-trend.html.", show_default=False),
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Write one page over all nights: segments, drift, models, alerts, rows, durations; it needs no network."""
+    _log(verbose)
+    raise typer.Exit(_guarded(lambda: _write_trend(settings, output), verbose=verbose))
+
+
+def _write_trend(path: Path, output: Path | None) -> None:
+    from gmmdask.settings import load_settings
+
+    settings = load_settings(path)
+    from gmmdask.nightly.trend import write_trend
+
+    typer.echo(write_trend(settings, output))
+
+
+@app.command()
 def init(
     uri: Annotated[str, typer.Argument(help="A folder or bucket of Parquet, partitioned by date.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("settings.toml"),

@@ -211,3 +211,14 @@ def named_world(tmp_path_factory) -> Path:
     write_world(root, days=1)
     CliRunner().invoke(app, ["nightly", str(root / "birds.toml")])
     return root / "birds.toml"
+
+
+def test_the_trend_is_one_file_that_is_named(command, world):
+    """Nothing is written before a night was published."""
+    path = world.parent / "trend.html"
+    early = command("trend", world, "-o", path)
+    assert (early.exit_code, path.exists()) == (1, False)
+    command("nightly", world)
+    done = command("trend", world, "-o", path)
+    assert (done.exit_code, done.stdout.strip()) == (0, str(path))
+    assert "birds: the trend" in path.read_text(encoding="utf-8")

@@ -1,36 +1,28 @@
-"""The page: findings, figures and tables laid out by the template, as one file that needs nothing else.
+"""The page of a run: findings, figures and tables laid out by the template, as one file that needs nothing else.
 
-Everything that comes from data is escaped: by the template where it is text, by `wording.plain` where plotly shows it. The
-page forbids itself to load anything.
+Everything that comes from data is escaped, as `layout` says. The page forbids itself to load anything.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import plotly.graph_objects as go
-import plotly.io
 from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
-from gmmdask.errors import InvalidInputError, StorageError
+from gmmdask.errors import InvalidInputError
 from gmmdask.figures import grid_figure
 from gmmdask.report import figures, story, tables, wording
 from gmmdask.report.findings import CORE, NARROW_MARGIN, Findings
+from gmmdask.report.layout import embedded, template, write_page
 from gmmdask.report.projection import marginal, project
 from gmmdask.report.reading import read_findings
 from gmmdask.scoring import SegmentModel
 from gmmdask.warehouse import Warehouse
-
-FIGURE_SETTINGS = {"displayModeBar": False, "responsive": True}
-FILTERS = ("count", "percent", "nats", "day", "moment", "plural", "shortened")
 
 
 def write_report(
@@ -67,17 +59,7 @@ def write_report(
         The file cannot be written.
     """
     page = render_report(warehouse, run_id, model=model, sample=sample, units=units)
-    target = Path(path)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(page, encoding="utf-8")
-        unfinished.replace(target)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise StorageError(f"the report of run {run_id} cannot be written to {target}: {error}") from error
-    return target
+    return write_page(page, path, f"the report of run {run_id}")
 
 
 def render_report(
@@ -111,8 +93,8 @@ def render_report(
         The warehouse cannot be read.
     """
     findings = read_findings(warehouse, run_id, units)
-    drawn = {name: _embedded(name, figure) for name, figure in _figures(findings, model, sample).items()}
-    return _template().render(
+    drawn = {name: embedded(name, figure) for name, figure in _figures(findings, model, sample).items()}
+    return template("report.html.j2").render(
         findings=findings,
         run=findings.run,
         figures=drawn,
@@ -156,30 +138,3 @@ def _map(findings: Findings, model: SegmentModel, sample: NDArray[Any] | None) -
         return figures.marginal_figure(*marginal(model), findings.segments, title)
     rows = None if sample is None else np.asarray(sample, dtype=np.float64)
     return figures.projection_figure(project(model, rows), findings.segments, findings.profiles.units)
-
-
-def _embedded(name: str, figure: go.Figure) -> str:
-    """Return a figure as a part of the page; plotly escapes what it puts into the script."""
-    html: str = plotly.io.to_html(
-        figure,
-        full_html=False,
-        include_plotlyjs=False,
-        include_mathjax=False,
-        div_id=f"figure-{name}",
-        default_height=f"{figure.layout.height}px",
-        config=FIGURE_SETTINGS,
-    )
-    return html
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("gmmdask", "report/templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update({name: getattr(wording, name) for name in FILTERS})
-    return environment.get_template("report.html.j2")

@@ -9,6 +9,7 @@ from html import escape
 
 MINUS = "−"
 NOTHING = "–"
+BRIEF = 8
 LARGEST_PLAIN, SMALLEST_SPREAD = 1e9, 1e-6
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -156,6 +157,17 @@ def shortened(name: str, longest: int) -> str:
         return name
     head = longest // 2
     return f"{name[:head]}…{name[len(name) - (longest - head - 1) :]}"
+
+
+def brief(model_id: str | None) -> str:
+    """Return as much of an id as tells models apart.
+
+    Examples
+    --------
+    >>> brief("0ff1cedec0dedbad")
+    '0ff1cede'
+    """
+    return NOTHING if model_id is None else model_id[:BRIEF]
 
 
 def with_unit(feature: str, units: Mapping[str, str], longest: int = 10_000) -> str:

@@ -11,6 +11,7 @@ import pytest
 from gmmdask.errors import GmmdaskError
 from gmmdask.nightly import load_night_model, run_night
 from gmmdask.nightly.reporting import report_night
+from gmmdask.nightly.trend import write_trend
 from tests.nightly.lakes import ROWS, write_world
 
 DAYS = 2
@@ -55,3 +56,12 @@ def test_a_lost_model_is_named(tmp_path: Path):
     shutil.rmtree(settings.registry.uri)
     with pytest.raises(GmmdaskError, match=night.release.publications[0].model_id):
         report_night(settings, tmp_path / "report.html")
+
+
+def test_the_trend_is_written_from_the_warehouse_alone_and_replaced_by_the_next(published, tmp_path: Path):
+    settings, _ = published
+    path = write_trend(settings, tmp_path / "trend.html")
+    first = path.read_text(encoding="utf-8")
+    assert "2024-01-01" in first
+    assert write_trend(settings, path).read_text(encoding="utf-8") == first
+    assert [found.name for found in tmp_path.iterdir()] == ["trend.html"]

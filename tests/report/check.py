@@ -1,6 +1,7 @@
 """Render reports in Chromium, make sure that every figure drew, and leave pages and pictures in build/.
 
-`make report-check` runs it: on a made-up run as large as a page must bear, and on the demonstration where it was run.
+`make report-check` runs it: on a made-up run as large as a page must bear, on a
+made-up year of nights, and on the demonstration where it was run.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from rich.console import Console
 
 from gmmdask.nightly import load_night_model
 from gmmdask.report import latest_run, render_report
+from gmmdask.report.trend import render_trend
 from gmmdask.settings import load_settings
 from gmmdask.warehouse import open_warehouse
+from tests.report import years
 from tests.report.browser import ABSENT, CHROMIUM, render
 from tests.report.worlds import RUN, full_wish, publish
+from tests.report.years import publish_year
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build"
@@ -30,10 +34,12 @@ def pages() -> Iterator[tuple[str, str]]:
     with TemporaryDirectory() as folder:
         world = publish(Path(folder), full_wish())
         yield "report-large", render_report(world.warehouse, RUN, model=world.model, sample=world.rows)
+        yield "trend-year", render_trend(publish_year(Path(folder)), years.SEGMENTATION)
     settings = load_settings(DEMONSTRATION)
     path = Path(settings.warehouse.uri.removeprefix("duckdb://"))
     if path.exists():
         yield "report-demonstration", demonstration()
+        yield "trend-demonstration", render_trend(open_warehouse(settings.warehouse.uri), settings.segmentation.name)
     else:
         CONSOLE.print("The demonstration has no warehouse yet: `make nightly` makes one.")
 

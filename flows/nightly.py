@@ -12,14 +12,14 @@ import sys
 from dataclasses import replace
 from datetime import date
 
-from prefect import flow
+from prefect import flow, get_run_logger
 from rich.console import Console
 
 from flows.command import Options, command_line, guarded
 from flows.steps import as_it_is, carry_out, plan, plan_overdue, resume
-from gmmdask.nightly import Night
+from gmmdask.nightly import Night, metered
 from gmmdask.nightly.summary import print_night
-from gmmdask.settings import load_settings
+from gmmdask.settings import Settings, load_settings
 
 
 @flow(name="gmmdask-nightly", validate_parameters=False)
@@ -36,6 +36,13 @@ def run(settings_file: str, dt: date | None = None, refit: bool = False) -> Nigh
         Train a new champion.
     """
     settings = load_settings(settings_file)
+    with metered("the flow") as meter:
+        night = _carried_out(settings, dt, refit)
+    get_run_logger().info("the night %s", meter.cost)
+    return replace(night, cost=meter.cost)
+
+
+def _carried_out(settings: Settings, dt: date | None, refit: bool) -> Night:
     resumed = resume(as_it_is(settings))
     planned = plan(as_it_is(settings), dt, refit)
     night = carry_out(planned, settings)

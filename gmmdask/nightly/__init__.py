@@ -4,6 +4,7 @@ Each takes and gives small values, so that a scheduler can run and repeat it on 
 belongs to training, scoring, the registry and the warehouse; printing and scheduling belong above.
 """
 
+from gmmdask.nightly.cost import Cost, metered
 from gmmdask.nightly.engines import open_engine
 from gmmdask.nightly.model import NightModel, load_night_model, save_night_model
 from gmmdask.nightly.night import Night, publish_night, publish_waiting, rescore_dates, run_night
@@ -13,11 +14,13 @@ from gmmdask.nightly.segments import name_segment, read_segments
 from gmmdask.nightly.train import Training, train_model
 
 __all__ = [
+    "Cost",
     "Night",
     "NightModel",
     "NightPlan",
     "Training",
     "load_night_model",
+    "metered",
     "name_segment",
     "next_night",
     "open_engine",

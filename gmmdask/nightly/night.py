@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gmmdask.engine import Engine
 from gmmdask.errors import InvalidInputError, WarehouseError
+from gmmdask.nightly.cost import Cost, metered
 from gmmdask.nightly.engines import open_engine
 from gmmdask.nightly.plan import NightPlan, plan_night, plan_overdue, plan_rescore, staging_of, warehouse_of
 from gmmdask.nightly.score import already_published, score_night
@@ -36,12 +37,15 @@ class Night:
         The runs that labelled late and rewritten dates.
     resumed : tuple of Release
         What earlier invocations had computed and this one published first.
+    cost : Cost, optional
+        Time and memory of all of it.
     """
 
     plan: NightPlan
     release: Release | None = None
     repeats: tuple[Night, ...] = ()
     resumed: tuple[Release, ...] = ()
+    cost: Cost | None = None
 
 
 def run_night(
@@ -79,6 +83,19 @@ def run_night(
     GmmdaskError
         Anything else went wrong; nothing was published of the run that failed.
     """
+    with metered(f"the night of {settings.segmentation.name}") as meter:
+        night = _whole_night(settings, dt, refit, progress, engines, at)
+    return replace(night, cost=meter.cost)
+
+
+def _whole_night(
+    settings: Settings,
+    dt: date | None,
+    refit: bool,
+    progress: Progress | None,
+    engines: EngineOpener,
+    at: Callable[[str], None],
+) -> Night:
     resumed = publish_waiting(settings, progress, at=at)
     at("resumed")
     plan = plan_night(settings, dt, refit=refit)
@@ -110,10 +127,11 @@ def rescore_dates(
     WarehouseBusyError, GmmdaskError
         As `run_night`.
     """
-    resumed = publish_waiting(settings, progress)
-    night = _run(plan_rescore(settings, first, last), settings, progress, engines, pass_by)
+    with metered(f"the rescoring of {settings.segmentation.name}") as meter:
+        resumed = publish_waiting(settings, progress)
+        night = _run(plan_rescore(settings, first, last), settings, progress, engines, pass_by)
     own = next((release for release in resumed if release.run_id == night.plan.run_id), None)
-    return replace(night, release=night.release or own)
+    return replace(night, release=night.release or own, cost=meter.cost)
 
 
 def _run(

@@ -34,6 +34,8 @@ def print_night(night: Night, settings: Settings, console: Console) -> None:
                 f"Late or rewritten: {_span(repeat.release)}, {run['rows_total']:,} rows, labelled by model "
                 f"{run['model_id']}, the champion in force before."
             )
+    if night.cost is not None:
+        console.print(f"[bold]Cost[/]: all of it {night.cost}.")
 
 
 def _print_run(night: Night, settings: Settings, console: Console) -> None:

@@ -9,8 +9,9 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from benchmarks import dask_overhead, em_step, grid_step, onedal, pass_zero, record, select_grid
+from benchmarks import dask_overhead, em_step, feature_alarms, grid_step, onedal, pass_zero, record, select_grid
 from benchmarks.data import overlapping_components
 from benchmarks.steps import held, peer_step, reference_of, seed_grid, step
 from benchmarks.timing import Measure, Spread, interleaved
@@ -50,7 +51,9 @@ def test_a_peers_step_leaves_the_models_as_they_were_so_that_every_round_does_th
 
 
 @pytest.mark.filterwarnings("default")  # a busy port, a slow event loop: what Dask warns of is not what is tested
-@pytest.mark.parametrize("benchmark_module", [em_step, grid_step, select_grid, dask_overhead, pass_zero])
+@pytest.mark.parametrize(
+    "benchmark_module", [em_step, grid_step, select_grid, dask_overhead, pass_zero, feature_alarms]
+)
 def test_every_benchmark_prints_tables_that_fit_the_terminal(
     benchmark_module: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -58,6 +61,24 @@ def test_every_benchmark_prints_tables_that_fit_the_terminal(
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("| -") for line in lines) >= 1
     assert max(len(line) for line in lines if line.startswith("|")) <= record.WIDTH
+
+
+@pytest.mark.parametrize("change", feature_alarms.CHANGES)
+def test_a_change_leaves_the_shape_of_a_night_and_most_of_its_values(change: str) -> None:
+    """What is not meant to change does not: other features to the bit, but for the rows of a new cluster."""
+    random = np.random.default_rng(0)
+    before = feature_alarms.World.made(0).night(500, random)
+    after = feature_alarms.CHANGES[change](before.copy(), random)
+    assert after.shape == before.shape
+    assert (np.delete(after, 2, axis=0) == np.delete(before, 2, axis=0)).mean() >= 0.99
+    assert (change == feature_alarms.VANISHED) == np.array_equal(after, before)
+
+
+def test_the_rivals_p_value_is_that_of_scipy() -> None:
+    random = np.random.default_rng(0)
+    now, before = np.round(random.normal(size=300), 1), np.round(random.normal(0.1, 1.0, 500), 1)
+    expected = stats.ks_2samp(now, before, method="asymp").pvalue
+    assert feature_alarms.ks_p_value(np.sort(now), np.sort(before)) == pytest.approx(expected)
 
 
 def test_contestants_take_turns_after_a_round_that_is_not_measured() -> None:

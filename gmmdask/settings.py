@@ -14,8 +14,18 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
@@ -51,6 +61,24 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from _leaves(inner, f"{path}.{key}" if path else str(key))
 
 
+def _of_the_web(address: SecretStr) -> SecretStr:
+    """Refuse what no request can go to; the address is not repeated."""
+    if not _takes_requests(address.get_secret_value()):
+        raise ValueError("this is no http:// or https:// address (it is not shown, since it may hold a secret)")
+    return address
+
+
+def _takes_requests(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        is_complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    is_plain = address.isascii() and address.isprintable() and " " not in address
+    return is_complete and is_plain and parts.username is None
+
+
+Webhook = Annotated[SecretStr, AfterValidator(_of_the_web)]
 Address = Annotated[str, Field(min_length=1), BeforeValidator(_without_password)]
 StorageOptions = Annotated[dict[str, Any], BeforeValidator(_without_secrets)]
 
@@ -110,6 +138,23 @@ class Anomalies(Section):
     quantile: Annotated[float, Field(ge=0, lt=1)] = 0.001
 
 
+class Alerts(Section):
+    """`[alerts]`: where alerts go beside the log: a command that reads JSON, a webhook that takes it.
+
+    The address of a webhook is a secret as a rule: give it as GMMDASK_ALERTS__WEBHOOK in the environment.
+    """
+
+    command: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
+    webhook: Webhook | None = None
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
+
+    @model_validator(mode="after")
+    def _needed(self) -> Self:
+        if "timeout" in self.model_fields_set and self.command is None and self.webhook is None:
+            raise ValueError("timeout is for a command or a webhook, and neither is named; leave it out or name one")
+        return self
+
+
 class Warehouse(Section):
     """`[warehouse]`: the database, where runs wait for it, and what it may use."""
 
@@ -145,7 +190,13 @@ class Cluster(Section):
 class Settings(BaseSettings):
     """Everything about a segmentation; see `load_settings`."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__")
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        hide_input_in_errors=True,  # a traceback repeats the error as it was raised, and what was given may be a secret
+    )
 
     features: Annotated[tuple[Name, ...], Field(min_length=1)]
     describe: tuple[Name, ...] = ()
@@ -155,6 +206,7 @@ class Settings(BaseSettings):
     grid: Grid = Grid()
     training: Training = Training()
     anomalies: Anomalies = Anomalies()
+    alerts: Alerts = Alerts()
     warehouse: Warehouse
     registry: Registry
     cluster: Cluster = Cluster()
@@ -295,8 +347,16 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
             "source": settings.source.model_copy(update={"uri": absolute(settings.source.uri, folder)}),
             "warehouse": warehouse.model_copy(update={"uri": uri, "staging": staging}),
             "registry": settings.registry.model_copy(update={"uri": absolute(settings.registry.uri, folder)}),
+            "alerts": settings.alerts.model_copy(update={"command": _located(settings.alerts.command, folder)}),
         }
     )
+
+
+def _located(command: tuple[str, ...] | None, folder: Path) -> tuple[str, ...] | None:
+    """Return a command whose program is found by its path, if it is given as one, else by its name."""
+    if command is None or "/" not in command[0]:
+        return command
+    return (absolute(command[0], folder), *command[1:])
 
 
 def absolute(uri: str, folder: Path) -> str:

@@ -222,3 +222,22 @@ def test_the_trend_is_one_file_that_is_named(command, world):
     done = command("trend", world, "-o", path)
     assert (done.exit_code, done.stdout.strip()) == (0, str(path))
     assert "birds: the trend" in path.read_text(encoding="utf-8")
+
+
+def test_what_a_night_found_is_delivered_at_its_end_and_a_command_that_fails_costs_nothing(command, world, monkeypatch):
+    """The night that was published is looked at once; a second call finds nothing new."""
+    from gmmdask.nightly import alerts
+
+    monkeypatch.setattr(
+        alerts, "alerts_of", lambda run, drift: (alerts.Alert(what="w", where="x", reason="y", remedy="z"),)
+    )
+    monkeypatch.setenv("GMMDASK_ALERTS__COMMAND", json.dumps([sys.executable, "-c", "import sys; sys.exit('no mail')"]))
+    path = world.parent / "got.json"
+    assert command("nightly", world).exit_code == 0
+    program = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text(sys.stdin.read())"
+    monkeypatch.setenv("GMMDASK_ALERTS__COMMAND", json.dumps([sys.executable, "-c", program, str(path)]))
+    assert command("nightly", world).exit_code == 0
+    assert json.loads(path.read_text())["alerts"][0]["where"] == "x"
+    path.unlink()
+    assert command("nightly", world).exit_code == 0
+    assert not path.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import traceback
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,19 @@ def test_the_environment_overrides_the_file(tmp_path, monkeypatch):
     assert (settings.cluster.workers, settings.source.uri, settings.source.id) == (3, "/elsewhere", "ring")
 
 
+def test_the_webhook_comes_from_the_environment_and_is_never_shown(tmp_path, monkeypatch):
+    """Neither by the settings, nor by the traceback of a mistake elsewhere in them."""
+    monkeypatch.setenv("GMMDASK_ALERTS__WEBHOOK", "https://hooks.example.org/T0K3N")
+    settings = loaded(tmp_path, {"[grid]": '[alerts]\ncommand = ["./notify", "x"]\n[grid]'})
+    assert settings.alerts.webhook.get_secret_value() == "https://hooks.example.org/T0K3N"
+    assert settings.alerts.command == (str(tmp_path / "notify"), "x")
+    assert "T0K3N" not in f"{settings!r} {settings} {settings.model_dump(mode='json')}"
+    monkeypatch.setenv("GMMDASK_ALERTS__WEBHOOK", "hooks.example.org/T0K3N")
+    with pytest.raises(SettingsError) as caught:
+        loaded(tmp_path)
+    assert "T0K3N" not in "".join(traceback.format_exception(caught.value))
+
+
 def test_settings_can_be_sent_to_another_process(tmp_path):
     settings = loaded(tmp_path)
     assert pickle.loads(pickle.dumps(settings)) == settings
@@ -107,6 +121,14 @@ MISTAKES = [
         r"source\.storage_options: secret looks like a secret",
     ),
     ({'"lake"': '"s3://me:hidden@bucket/lake"'}, r"source\.uri: the address holds credentials"),
+    ({"[grid]": "[alerts]\ncommand = []\n[grid]"}, r"alerts\.command = .*at least 1 item"),
+    ({"[grid]": '[alerts]\ncommand = "notify"\n[grid]'}, r"alerts\.command = 'notify': .*valid tuple"),
+    ({"[grid]": "[alerts]\ntimeout = 3\n[grid]"}, r"alerts: timeout is for a command or a webhook, and neither"),
+    ({"[grid]": '[alerts]\ncommand = ["x"]\ntimeout = 0\n[grid]'}, r"alerts\.timeout = 0"),
+    ({"[grid]": '[alerts]\nwebhok = "https://x"\n[grid]'}, r"unknown key alerts\.webhok; did you mean alerts\.webhook"),
+    ({"[grid]": '[alerts]\nwebhook = "ftp://hidden"\n[grid]'}, r"alerts\.webhook: this is no http"),
+    ({"[grid]": '[alerts]\nwebhook = "https://me:hidden@x/"\n[grid]'}, r"alerts\.webhook: this is no http"),
+    ({"[grid]": '[alerts]\nwebhook = "https://x/hid den"\n[grid]'}, r"alerts\.webhook: this is no http"),
     ({"[grid]": "[grid"}, r"not valid TOML"),
 ]
 

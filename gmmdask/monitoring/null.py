@@ -1,0 +1,219 @@
+"""What G is on ordinary nights: its empirical distribution over a champion's own training range.
+
+Every window of training nights is compared with a champion that has not seen it: to first order that champion is the
+M-step on the sums of all other training nights, so that leaving a window out is a subtraction. The windows are those of
+consecutive nights, which know the seasons, and those put together from scattered weeks, which know by how much weeks
+differ at random: a quarter of a year has only three consecutive windows that do not overlap, but hundreds of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import comb, sqrt
+from typing import Any
+
+import numpy as np
+
+from gmmdask.errors import InvalidInputError
+from gmmdask.mixture.parameters import MixtureParameters
+from gmmdask.mixture.statistics import SufficientStatistics
+from gmmdask.mixture.structures import FloatArray
+from gmmdask.monitoring.gain import PARTS, Part, measure_gain, retrained, total_gain
+from gmmdask.monitoring.nights import Champion, NightSums
+
+VERSION = 1
+WEEK = 7
+LARGEST_SCATTER = 400
+"""Windows of scattered weeks that are measured at most, evenly spaced among all."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=True)
+class NullDistribution:
+    """G of a champion's training nights, in nats per row, each left out of what it is compared with.
+
+    Parameters
+    ----------
+    window : int
+        Nights that a window has when it is judged.
+    n_nights : int
+        Training nights with rows.
+    windows : tuple of float
+        Of consecutive nights, oldest first; none where there are fewer than two nights.
+    scattered : tuple of float
+        Of weeks from here and there.
+    nights : tuple of tuples of float
+        Of single nights, oldest first: the weight, the mean and the covariance part of each.
+    window_mass, night_mass : float
+        Median Σ weight of a window of that length, and of a night.
+    mass : float
+        Σ weight of the training range.
+    n_parameters : int
+        Free parameters P of the champion.
+    """
+
+    window: int
+    n_nights: int
+    windows: tuple[float, ...]
+    scattered: tuple[float, ...]
+    nights: tuple[tuple[float, float, float], ...]
+    window_mass: float
+    night_mass: float
+    mass: float
+    n_parameters: int
+
+    @property
+    def median(self) -> float:
+        """Middle of all windows."""
+        return float(np.median([*self.windows, *self.scattered]))
+
+    @property
+    def largest(self) -> float:
+        """Largest of all windows."""
+        return max([*self.windows, *self.scattered])
+
+    def night_quantile(self, q: float) -> float:
+        """Return the quantile of single nights' G."""
+        return float(np.quantile(np.sum(self.nights, axis=1), q))
+
+    @property
+    def largest_parts(self) -> dict[Part, float]:
+        """Largest weight, mean and covariance part of a single night."""
+        return dict(zip(PARTS, np.max(self.nights, axis=0).tolist(), strict=True))
+
+    def theory(self, mass: float) -> float:
+        """Return what G would be on average if rows were independent: P·(1/N + 1/N_ref)/2 (Wilks 1938)."""
+        return self.n_parameters * (1 / mass + 1 / self.mass) / 2
+
+    def allowance(self, mass: float, usual: float) -> float:
+        """Return by how much chance raises G where fewer rows than usual came: (P + 3·√2P)·(1/N − 1/usual)/2."""
+        fewer = max(1 / mass - 1 / usual, 0.0)
+        return (self.n_parameters + 3 * sqrt(2 * self.n_parameters)) * fewer / 2
+
+    def to_parts(self) -> tuple[dict[str, FloatArray], dict[str, Any]]:
+        """Return arrays and JSON-able facts from which `from_parts` makes an equal value."""
+        arrays = {name: np.array(getattr(self, name), dtype=np.float64) for name in _ARRAYS}
+        return arrays, {"version": VERSION, **{name: getattr(self, name) for name in _FACTS}}
+
+    @classmethod
+    def from_parts(cls, arrays: Mapping[str, FloatArray], facts: Mapping[str, Any]) -> NullDistribution:
+        """Make the value from stored parts.
+
+        Raises
+        ------
+        InvalidInputError
+            They come from another version.
+        """
+        if facts.get("version") != VERSION:
+            raise InvalidInputError(
+                f"the stored null distribution is of version {facts.get('version')}, not {VERSION}; "
+                "learn it anew from the training range"
+            )
+        windows, scattered = (tuple(float(x) for x in arrays[name]) for name in ("windows", "scattered"))
+        nights = tuple((float(w), float(m), float(c)) for w, m, c in arrays["nights"].reshape(-1, 3))
+        return cls(windows=windows, scattered=scattered, nights=nights, **{name: facts[name] for name in _FACTS})
+
+
+_ARRAYS = ("windows", "scattered", "nights")
+_FACTS = ("window", "n_nights", "window_mass", "night_mass", "mass", "n_parameters")
+
+
+def learn_null(nights: NightSums, champion: Champion, window: int = 28) -> NullDistribution:
+    """Measure what G is on the nights that a champion was trained on.
+
+    Parameters
+    ----------
+    nights : NightSums
+        The training range, summed with the champion: its last evaluation.
+    champion : Champion
+    window : int, default 28
+        Nights in a window. A range of fewer than two windows is measured in halves; then G, which falls like
+        1/n + 1/(others) where nights are independent, is scaled to n = `window`.
+
+    Returns
+    -------
+    NullDistribution
+        Without windows where there are fewer than two nights.
+    """
+    full = nights.only(date for date, mass in zip(nights.dates, nights.masses, strict=True) if mass > 0)
+    n = len(full)
+    length = min(window, n // 2)
+    leave_out = _LeaveOut(nights=full, champion=champion)
+    rest = n - length
+    scale = (1 / window + 1 / rest) / (1 / length + 1 / rest) if length else 1.0
+    return NullDistribution(
+        window=window,
+        n_nights=n,
+        windows=tuple(scale * leave_out.gain(chosen) for chosen in _consecutive(n, length)),
+        scattered=tuple(scale * leave_out.gain(chosen) for chosen in _scattered(n, length)),
+        nights=tuple(leave_out.parts(night) for night in range(n)) if n > 1 else (),
+        window_mass=float(np.median(full.masses)) * window if n else 0.0,
+        night_mass=float(np.median(full.masses)) if n else 0.0,
+        mass=float(full.masses.sum()),
+        n_parameters=champion.parameters.n_parameters,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _LeaveOut:
+    """Training nights, and the champion that each window of them is compared with."""
+
+    nights: NightSums
+    champion: Champion
+
+    def gain(self, chosen: Sequence[int]) -> float:
+        """Return G of these nights over the M-step on all others."""
+        sums, others = self._split(chosen)
+        return total_gain(sums, self.champion, others)
+
+    def parts(self, night: int) -> tuple[float, float, float]:
+        """Return the weight, mean and covariance part of one night's G."""
+        sums, others = self._split([night])
+        gain = measure_gain(sums, self.champion, others)
+        return float(gain.weight.sum()), float(gain.mean.sum()), float(gain.covariance.sum())
+
+    @cached_property
+    def _whole(self) -> FloatArray:
+        return np.asarray(self.nights.sums.sum(axis=0))
+
+    def _split(self, chosen: Sequence[int]) -> tuple[SufficientStatistics, MixtureParameters]:
+        sums = self.nights.sums[list(chosen)].sum(axis=0)
+        others, _ = retrained(self.nights.of_sums(self._whole - sums), self.champion)
+        return self.nights.of_sums(sums), others
+
+
+def _consecutive(n_nights: int, length: int) -> Iterator[range]:
+    if length:
+        yield from (range(first, first + length) for first in range(n_nights - length + 1))
+
+
+def _scattered(n_nights: int, length: int) -> Iterator[list[int]]:
+    """Yield windows put together from whole weeks, counted from the last night backwards."""
+    n_weeks, chosen = n_nights // WEEK, length // WEEK
+    total = comb(n_weeks, chosen) if chosen else 0
+    count = min(total, LARGEST_SCATTER)
+    for number in range(count):
+        weeks = _combination(number * total // count, n_weeks, chosen)
+        yield [n_nights - 1 - WEEK * week - day for week in weeks for day in range(WEEK)]
+
+
+def _combination(rank: int, n: int, size: int) -> list[int]:
+    """Return the combination of this rank in lexicographic order (Lehmer 1964).
+
+    Examples
+    --------
+    >>> [_combination(rank, 4, 2) for rank in range(6)]
+    [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]
+    """
+    chosen: list[int] = []
+    for value in range(n):
+        rest = size - len(chosen) - 1
+        if rest < 0:
+            break
+        with_value = comb(n - value - 1, rest)
+        if rank < with_value:
+            chosen.append(value)
+        else:
+            rank -= with_value
+    return chosen

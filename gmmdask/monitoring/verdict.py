@@ -1,0 +1,307 @@
+"""The verdict on a night: keep the champion, warm-start from it, or fit a new one; and whether tonight alone alarms.
+
+The verdict looks at a window of nights after the last training attempt, the alert at tonight by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import log
+from typing import Literal
+
+from gmmdask.errors import InvalidInputError
+from gmmdask.mixture.statistics import SufficientStatistics
+from gmmdask.monitoring.gain import PARTS, Gain, measure_gain
+from gmmdask.monitoring.nights import Champion, NightSums
+from gmmdask.monitoring.null import NullDistribution
+from gmmdask.monitoring.units import AffineChange, find_affine_change
+
+Decision = Literal["keep", "warm-start", "refit"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Thresholds:
+    """What counts as ordinary, and what as worth a training.
+
+    Parameters
+    ----------
+    window : int, default 28
+        Nights that a verdict looks at: whole weeks.
+    fewest_nights : int, default 14
+        Training nights below which there is no telling what is ordinary.
+    rows_per_parameter : float, default 50
+        Rows that a window needs for each free parameter.
+    margin : float, default 1.25
+        How often the null's largest window counts as ordinary still.
+    smallest_gain : float, default 1e-3
+        Nats per row over the null's median that a training is worth.
+    refit_gain, refit_ratio : float, default 0.05 and 2.0
+        A gain over the null's median, and a multiple of what is ordinary, above which both a new fit is worth it.
+    night_quantile : float, default 0.99
+        Of the training nights, above which tonight alarms.
+    unit_share : float, default 0.9
+        Share of a night's divergence that undoing one feature's change must explain to be called a change of unit.
+    unit_scale, unit_shift : float, default 1.25 and 0.5
+        How large such a change must be: a factor or its inverse, or standard deviations of the feature.
+
+    Raises
+    ------
+    InvalidInputError
+        They contradict each other; names them.
+    """
+
+    window: int = 28
+    fewest_nights: int = 14
+    rows_per_parameter: float = 50.0
+    margin: float = 1.25
+    smallest_gain: float = 1e-3
+    refit_gain: float = 0.05
+    refit_ratio: float = 2.0
+    night_quantile: float = 0.99
+    unit_share: float = 0.9
+    unit_scale: float = 1.25
+    unit_shift: float = 0.5
+
+    def __post_init__(self) -> None:
+        sound = {
+            f"window={self.window} must be at least 1 night": self.window >= 1,
+            f"fewest_nights={self.fewest_nights} must be at least 2": self.fewest_nights >= 2,
+            f"rows_per_parameter={self.rows_per_parameter:g} must not be negative": self.rows_per_parameter >= 0,
+            f"margin={self.margin:g} must be at least 1: windows of the training range itself are ordinary": self.margin
+            >= 1,
+            f"smallest_gain={self.smallest_gain:g} must not be negative": self.smallest_gain >= 0,
+            f"refit_gain={self.refit_gain:g} must not be less than smallest_gain={self.smallest_gain:g}": self.refit_gain
+            >= self.smallest_gain,
+            f"refit_ratio={self.refit_ratio:g} must be at least 1": self.refit_ratio >= 1,
+            f"night_quantile={self.night_quantile:g} must lie between 0.5 and 1": 0.5 <= self.night_quantile <= 1,
+            f"unit_share={self.unit_share:g} must lie between 0 and 1": 0 < self.unit_share <= 1,
+            f"unit_scale={self.unit_scale:g} must be more than 1": self.unit_scale > 1,
+            f"unit_shift={self.unit_shift:g} must be positive": self.unit_shift > 0,
+        }
+        if broken := [rule for rule, holds in sound.items() if not holds]:
+            raise InvalidInputError(f"the drift thresholds contradict themselves: {'; '.join(broken)}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LastAttempt:
+    """The last training, promoted or not.
+
+    Parameters
+    ----------
+    date : str
+        ISO date of the last night that it saw; only later nights are judged.
+    rejected_warm_start : bool, default False
+        It was a warm start that did not become champion.
+    """
+
+    date: str
+    rejected_warm_start: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Verdict:
+    """What to do tonight, and why.
+
+    Parameters
+    ----------
+    decision : {"keep", "warm-start", "refit"}
+    reason : str
+        One sentence without the numbers' names.
+    window : tuple of str
+        Dates judged.
+    gain : Gain, optional
+        Of the window; None where there was none to judge.
+    tonight : Gain, optional
+        None where tonight brought no rows.
+    alerts : tuple of str
+        What is unusual about tonight alone, a sentence each.
+    unit_change : AffineChange, optional
+        Tonight's, if it looks like one.
+    left_out : tuple of str
+        Dates left out of the window because a feature came in another unit.
+    numbers : mapping of str to float
+        What was compared, by name.
+    """
+
+    decision: Decision
+    reason: str
+    window: tuple[str, ...] = ()
+    gain: Gain | None = None
+    tonight: Gain | None = None
+    alerts: tuple[str, ...] = ()
+    unit_change: AffineChange | None = None
+    left_out: tuple[str, ...] = ()
+    numbers: dict[str, float] = field(default_factory=dict)
+
+
+def judge(
+    nights: NightSums,
+    tonight: str,
+    champion: Champion,
+    null: NullDistribution,
+    attempt: LastAttempt,
+    thresholds: Thresholds | None = None,
+) -> Verdict:
+    """Judge a night.
+
+    With G of the window, its null and E = G − median(null): keep if G ≤ margin·max(null) or E < smallest_gain; refit if
+    E > refit_gain and G > refit_ratio·margin·max(null), or where a warm start was just rejected; else warm-start.
+
+    Parameters
+    ----------
+    nights : NightSums
+        At least those after the last attempt up to tonight.
+    tonight : str
+        ISO date; need not be among the nights if it brought no rows.
+    champion : Champion
+    null : NullDistribution
+        Learned with the same window.
+    attempt : LastAttempt
+    thresholds : Thresholds, optional
+    """
+    limits = thresholds or Thresholds()
+    if null.window != limits.window:
+        raise InvalidInputError(
+            f"the champion's null distribution is of windows of {null.window} nights and the settings ask for "
+            f"{limits.window}; learn it anew from the training range"
+        )
+    window, left_out = _window(nights, tonight, champion, attempt, limits)
+    statistics = _tonight(nights, tonight, attempt)
+    alone = None if statistics is None else measure_gain(statistics, champion)
+    change = None if statistics is None else _unit_change(statistics, champion, limits)
+    reason = _not_enough(window, champion, null, limits)
+    gain = None if reason or null.n_nights < limits.fewest_nights else measure_gain(window.total(), champion)
+    decision: Decision = "keep"
+    if gain is not None:
+        decision, reason = _decided(gain, null, attempt, limits)
+    elif not reason:
+        decision, reason = "refit", _unknown(null, limits)
+    return Verdict(
+        decision=decision,
+        reason=reason,
+        window=window.dates,
+        gain=gain,
+        tonight=alone,
+        alerts=_alerts(alone, change, null, limits),
+        unit_change=change,
+        left_out=left_out,
+        numbers=_window_numbers(gain, null, limits) | _night_numbers(alone, null, limits),
+    )
+
+
+def _window(
+    nights: NightSums, tonight: str, champion: Champion, attempt: LastAttempt, limits: Thresholds
+) -> tuple[NightSums, tuple[str, ...]]:
+    """Return the last nights after the attempt, without those where a feature came in another unit, and these."""
+    recent = nights.between(attempt.date, tonight)
+    chosen: list[str] = []
+    left_out: list[str] = []
+    for date, mass in zip(reversed(recent.dates), recent.masses[::-1], strict=True):
+        if date <= attempt.date or len(chosen) == limits.window:
+            break
+        if mass > 0:
+            changed = _unit_change(nights.night(date), champion, limits) is not None
+            (left_out if changed else chosen).append(date)
+    return nights.only(chosen), tuple(sorted(left_out))
+
+
+def _tonight(nights: NightSums, tonight: str, attempt: LastAttempt) -> SufficientStatistics | None:
+    found = nights.between(tonight, tonight)
+    return found.total() if len(found) and found.masses[0] > 0 else None
+
+
+def _unit_change(statistics: SufficientStatistics, champion: Champion, limits: Thresholds) -> AffineChange | None:
+    change = find_affine_change(statistics, champion)
+    if change is None or change.share < limits.unit_share:
+        return None
+    rescaled = abs(log(change.scale)) >= log(limits.unit_scale)
+    return change if rescaled or abs(change.shift) >= limits.unit_shift else None
+
+
+def _not_enough(window: NightSums, champion: Champion, null: NullDistribution, limits: Thresholds) -> str:
+    """Return why nothing can be judged yet; empty where it can."""
+    if len(window) < limits.window:
+        return f"window not full: {len(window)} of {limits.window} nights since the last training"
+    needed = limits.rows_per_parameter * champion.parameters.n_parameters
+    rows = float(window.masses.sum())
+    if rows < needed:
+        return f"not enough data: {rows:,.0f} rows in {len(window)} nights, {needed:,.0f} needed"
+    return ""
+
+
+def _unknown(null: NullDistribution, limits: Thresholds) -> str:
+    return (
+        f"the champion learned from {null.n_nights} nights, fewer than the {limits.fewest_nights} that tell what is "
+        f"ordinary, and {limits.window} more are there"
+    )
+
+
+def _decided(gain: Gain, null: NullDistribution, attempt: LastAttempt, limits: Thresholds) -> tuple[Decision, str]:
+    ordinary, excess = ordinary_gain(null, gain.mass, limits), gain.total - null.median
+    told = f"retraining would gain {gain.total:.2g} nats per row, and up to {ordinary:.2g} is ordinary"
+    if gain.total <= ordinary:
+        return "keep", told
+    if excess < limits.smallest_gain:
+        return "keep", f"{told}; the excess of {excess:.2g} is not worth a training"
+    if excess > limits.refit_gain and gain.total > limits.refit_ratio * ordinary:
+        return "refit", f"{told}: more than {limits.refit_ratio:g} times that"
+    if attempt.rejected_warm_start:
+        return "refit", f"{told}; the last warm start was no better than the champion"
+    return "warm-start", told
+
+
+def ordinary_gain(null: NullDistribution, mass: float, limits: Thresholds) -> float:
+    """Return up to where a window's G is ordinary, in nats per row, with what chance adds where it has fewer rows."""
+    return limits.margin * null.largest + null.allowance(mass, null.window_mass)
+
+
+def _alerts(
+    alone: Gain | None, change: AffineChange | None, null: NullDistribution, limits: Thresholds
+) -> tuple[str, ...]:
+    found = []
+    if change is not None:
+        found.append(
+            f"feature {change.feature} looks rescaled or shifted upstream: x → {change.scale:.4g}·x "
+            f"{change.offset:+.3g} in prepared units explains {change.share:.0%} of what changed"
+        )
+    if alone is not None and null.n_nights >= limits.fewest_nights:
+        numbers = _night_numbers(alone, null, limits)
+        found += [
+            f"tonight's {what} of {numbers[name]:.2g} nats per row is over {numbers[limit]:.2g}, {where}"
+            for what, name, limit, where in _NIGHT_LIMITS
+            if numbers[name] > numbers[limit]
+        ]
+    return tuple(found)
+
+
+_NIGHT_LIMITS = (
+    ("gain", "tonight", "tonight_limit", "the training nights' quantile"),
+    *((f"{part} part", f"tonight_{part}", f"tonight_{part}_limit", "the training nights' largest") for part in PARTS),
+)
+
+
+def _window_numbers(gain: Gain | None, null: NullDistribution, limits: Thresholds) -> dict[str, float]:
+    if gain is None:
+        return {}
+    parts = {f"gain_{part}": float(values.sum()) for part, values in gain.parts.items()}
+    return {
+        "gain": gain.total,
+        **parts,
+        "ordinary": ordinary_gain(null, gain.mass, limits),
+        "excess": gain.total - null.median,
+        "null_median": null.median,
+        "null_largest": null.largest,
+        "theory": null.theory(gain.mass),
+        "rows": gain.mass,
+    }
+
+
+def _night_numbers(alone: Gain | None, null: NullDistribution, limits: Thresholds) -> dict[str, float]:
+    if alone is None:
+        return {}
+    numbers = {"tonight": alone.total} | {f"tonight_{part}": float(v.sum()) for part, v in alone.parts.items()}
+    if null.n_nights < limits.fewest_nights:
+        return numbers
+    chance = null.allowance(alone.mass, null.night_mass)
+    numbers["tonight_limit"] = null.night_quantile(limits.night_quantile) + chance
+    return numbers | {f"tonight_{part}_limit": most + chance for part, most in null.largest_parts.items()}

@@ -1,0 +1,115 @@
+"""The null tells what G is on ordinary nights: neither flattered by having seen them, nor by luck."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from gmmdask.errors import InvalidInputError
+from gmmdask.monitoring import NullDistribution, learn_null, measure_gain, retrained, total_gain
+from gmmdask.monitoring.null import _combination
+from tests.monitoring.worlds import QuietWorld, nights_of, quiet_world, summed
+
+
+@pytest.fixture(scope="module")
+def world() -> QuietWorld:
+    return quiet_world(n_nights=56)
+
+
+@pytest.fixture(scope="module")
+def null(world: QuietWorld) -> NullDistribution:
+    return learn_null(nights_of(world.champion, world.training), world.champion, 14)
+
+
+def test_every_window_is_compared_with_all_other_nights_of_the_range(world: QuietWorld, null: NullDistribution) -> None:
+    """To rounding: both sides summed anew from the rows."""
+    assert len(null.windows) == 43
+    others, _ = retrained(summed(world.champion, np.hstack(world.training[:5] + world.training[19:])), world.champion)
+    gain = total_gain(summed(world.champion, np.hstack(world.training[5:19])), world.champion, others)
+    assert null.windows[5] == pytest.approx(gain, rel=1e-6)
+
+
+def test_every_pair_of_weeks_is_a_scattered_window(world: QuietWorld, null: NullDistribution) -> None:
+    """To rounding: 28 pairs of 8 weeks, counted from the last night."""
+    assert len(null.scattered) == 28
+    weeks = [world.training[56 - 7 * (week + 1) : 56 - 7 * week] for week in range(8)]
+    inside, outside = (
+        weeks[1] + weeks[4],
+        [w for number, week in enumerate(weeks) for w in week if number not in (1, 4)],
+    )
+    others, _ = retrained(summed(world.champion, np.hstack(outside)), world.champion)
+    gain = total_gain(summed(world.champion, np.hstack(inside)), world.champion, others)
+    assert min(abs(value / gain - 1) for value in null.scattered) < 1e-6
+
+
+def test_a_nights_parts_are_those_of_its_gain(world: QuietWorld, null: NullDistribution) -> None:
+    others, _ = retrained(summed(world.champion, np.hstack(world.training[1:])), world.champion)
+    gain = measure_gain(summed(world.champion, world.training[0]), world.champion, others)
+    assert sum(null.nights[0]) == pytest.approx(gain.total, rel=1e-6)
+    assert null.nights[0][1] == pytest.approx(gain.mean.sum(), rel=1e-6)
+
+
+def test_quiet_windows_to_come_look_like_the_null(world: QuietWorld, null: NullDistribution) -> None:
+    """Statistical: 40 windows of independent rows. Theory says 1/N + 1/N_ref against 1/N + 1/(N_ref − N): 0.94."""
+    gains = [total_gain(summed(world.champion, np.hstack(world.nights(14))), world.champion) for _ in range(40)]
+    assert 0.75 < np.median(gains) / null.median < 1.15
+    assert sum(gain > 1.25 * null.largest for gain in gains) == 0
+    assert 0.5 < np.mean(gains) / null.theory(14 * 300) < 1.1
+
+
+def test_windows_that_the_champion_has_seen_would_flatter_it(world: QuietWorld, null: NullDistribution) -> None:
+    """Statistical: 1/N − 1/N_ref against 1/N + 1/(N_ref − N), 0.56; why windows are left out."""
+    seen = [
+        total_gain(summed(world.champion, np.hstack(world.training[first : first + 14])), world.champion)
+        for first in range(0, 43, 7)
+    ]
+    assert np.median(seen) / null.median < 0.7
+
+
+def test_nights_to_come_pass_the_quantile_as_often_as_it_says(world: QuietWorld, null: NullDistribution) -> None:
+    """Statistical: 10 % of 300 nights, three standard errors and the quantile's own."""
+    limit = null.night_quantile(0.9)
+    over = np.mean([total_gain(summed(world.champion, world.night()), world.champion) > limit for _ in range(300)])
+    assert 0.02 < over < 0.22
+
+
+def test_a_short_range_is_measured_in_halves_and_scaled(world: QuietWorld) -> None:
+    """To rounding."""
+    nights = nights_of(world.champion, world.training[:20])
+    short, tens = learn_null(nights, world.champion, 14), learn_null(nights, world.champion, 10)
+    np.testing.assert_allclose(short.windows, np.array(tens.windows) * (1 / 14 + 1 / 10) / (1 / 10 + 1 / 10))
+    assert (short.window, tens.window) == (14, 10)
+
+
+@pytest.mark.parametrize("n_nights", [0, 1])
+def test_a_range_without_two_nights_has_no_null(world: QuietWorld, n_nights: int) -> None:
+    null = learn_null(nights_of(world.champion, world.training[:n_nights]), world.champion)
+    assert (null.n_nights, null.windows, null.scattered, null.nights) == (n_nights, (), (), ())
+
+
+def test_nights_without_rows_are_no_nights(world: QuietWorld) -> None:
+    with_gap = [*world.training[:10], world.training[0][:, :0], *world.training[10:20]]
+    assert learn_null(nights_of(world.champion, with_gap), world.champion, 7).n_nights == 20
+
+
+def test_the_null_comes_back_equal_from_its_parts(null: NullDistribution) -> None:
+    arrays, facts = null.to_parts()
+    assert NullDistribution.from_parts(arrays, json.loads(json.dumps(facts))) == null
+    with pytest.raises(InvalidInputError, match="version 0"):
+        NullDistribution.from_parts(arrays, {**facts, "version": 0})
+
+
+def test_fewer_rows_than_usual_are_allowed_more_and_more_rows_nothing(null: NullDistribution) -> None:
+    assert null.allowance(100.0, 300.0) > null.allowance(200.0, 300.0) > null.allowance(300.0, 300.0) == 0.0
+    assert null.allowance(1e9, 300.0) == 0.0
+    assert replace(null, n_parameters=0).allowance(100.0, 300.0) == 0.0
+
+
+@pytest.mark.parametrize(("n", "size"), [(1, 1), (5, 2), (7, 4), (6, 6)])
+def test_combinations_are_numbered_as_itertools_does(n: int, size: int) -> None:
+    expected = [list(one) for one in combinations(range(n), size)]
+    assert [_combination(rank, n, size) for rank in range(len(expected))] == expected

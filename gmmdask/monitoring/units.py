@@ -7,6 +7,7 @@ the wrong segments, and sums by segment then describe the mistake instead of the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -50,12 +51,21 @@ class _Gaussian:
     mean: FloatArray
     covariance: FloatArray
 
+    @cached_property
+    def precision(self) -> FloatArray:
+        """Inverse of the covariance."""
+        return np.asarray(np.linalg.inv(self.covariance), dtype=np.float64)
+
+    @cached_property
+    def log_determinant(self) -> float:
+        """Of the covariance."""
+        return float(np.linalg.slogdet(self.covariance)[1])
+
     def divergence(self, other: _Gaussian) -> float:
         """Return the Kullback-Leibler divergence of this from the other, in nats (Kullback 1959, chapter 9)."""
-        precision, step = np.linalg.inv(other.covariance), self.mean - other.mean
-        determinants = np.linalg.slogdet(other.covariance)[1] - np.linalg.slogdet(self.covariance)[1]
-        trace = float(np.sum(precision * self.covariance))
-        return float(0.5 * (trace - len(step) + step @ precision @ step + determinants))
+        step = self.mean - other.mean
+        apart = float(np.sum(other.precision * self.covariance) + step @ other.precision @ step)
+        return 0.5 * (apart - len(step) + other.log_determinant - self.log_determinant)
 
 
 def find_affine_change(statistics: SufficientStatistics, champion: Champion) -> AffineChange | None:
@@ -91,7 +101,7 @@ def find_affine_change(statistics: SufficientStatistics, champion: Champion) -> 
 
 
 def _undone(found: _Gaussian, known: _Gaussian, j: int, before: float, champion: Champion) -> AffineChange:
-    precision = np.linalg.inv(known.covariance)
+    precision = known.precision
     others = np.arange(len(known.mean)) != j
     inverse = 1.0
     if champion.parameters.structure != SPHERICAL:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("em_step", "grid_step", "select_grid", "dask_overhead", "pass_zero", "feature_alarms")
+NAMES = ("em_step", "grid_step", "select_grid", "dask_overhead", "pass_zero", "feature_alarms", "drift_rule")
 
 
 def main() -> int:

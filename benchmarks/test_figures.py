@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks import dask_overhead, em_step, feature_alarms, grid_step, onedal, pass_zero, record, select_grid
+from benchmarks import (
+    dask_overhead,
+    drift_rule,
+    em_step,
+    feature_alarms,
+    grid_step,
+    onedal,
+    pass_zero,
+    record,
+    select_grid,
+)
 from benchmarks.data import overlapping_components
 from benchmarks.steps import held, peer_step, reference_of, seed_grid, step
 from benchmarks.timing import Measure, Spread, interleaved
@@ -52,7 +62,7 @@ def test_a_peers_step_leaves_the_models_as_they_were_so_that_every_round_does_th
 
 @pytest.mark.filterwarnings("default")  # a busy port, a slow event loop: what Dask warns of is not what is tested
 @pytest.mark.parametrize(
-    "benchmark_module", [em_step, grid_step, select_grid, dask_overhead, pass_zero, feature_alarms]
+    "benchmark_module", [em_step, grid_step, select_grid, dask_overhead, pass_zero, feature_alarms, drift_rule]
 )
 def test_every_benchmark_prints_tables_that_fit_the_terminal(
     benchmark_module: ModuleType, capsys: pytest.CaptureFixture[str]

@@ -11,8 +11,9 @@ from gmmdask.monitoring.gain import Gain, measure_gain, retrained, total_gain
 from gmmdask.monitoring.nights import Champion, NightSums
 from gmmdask.monitoring.null import NullDistribution, learn_null
 from gmmdask.monitoring.reference import ReferenceProfile
+from gmmdask.monitoring.thresholds import Thresholds
 from gmmdask.monitoring.units import AffineChange, find_affine_change
-from gmmdask.monitoring.verdict import LastAttempt, Thresholds, Verdict, judge, ordinary_gain
+from gmmdask.monitoring.verdict import LastAttempt, Verdict, judge, ordinary_gain
 
 __all__ = [
     "AffineChange",

@@ -42,6 +42,11 @@ def command_line(name: str, *, nights: bool = False) -> ArgumentParser:
     return parser
 
 
+def date_of(given: date | str | None) -> date | None:
+    """Return a flow's date, which comes from a server as text."""
+    return date.fromisoformat(given) if isinstance(given, str) else given
+
+
 def guarded(name: str, command: Callable[[], None]) -> int:
     """Run a command and return its exit code; an error is told in one sentence."""
     try:

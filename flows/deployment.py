@@ -1,4 +1,4 @@
-"""The nights of a segmentation as a Prefect deployment: one name, one schedule, one run at a time."""
+"""The nights of a segmentation, and its training, as Prefect deployments: one name, one run at a time."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 
-from flows import nightly
+from flows import nightly, train
 from gmmdask.errors import SettingsError
-from gmmdask.settings import load_settings
+from gmmdask.settings import Settings, load_settings
 
 DAILY = "0 4 * * *"
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
@@ -46,20 +46,46 @@ def deployment_of(
     settings = load_settings(settings_file)
     expression = schedule or DAILY
     try:
-        cron = Cron(expression, timezone=timezone)
-        options: dict[str, Any] = {} if work_pool is None else {"work_pool_name": work_pool}
         described = nightly.run.to_deployment(
-            name=settings.segmentation.name,
-            schedule=cron,
-            concurrency_limit=ONE_AT_A_TIME,
-            parameters={"settings_file": str(Path(settings_file).resolve())},
+            schedule=Cron(expression, timezone=timezone),
             description=f"Nights of {settings.segmentation.name}: fit where needed, score, publish.",
-            entrypoint_type=EntrypointType.MODULE_PATH,
-            **options,
+            **_common(settings, settings_file, work_pool),
         )
         return cast("RunnerDeployment", described)
     except ValueError as error:
         raise SettingsError(f"the schedule {expression!r} in {timezone!r} cannot be used: {error}") from error
+
+
+def training_deployment_of(settings_file: str, *, work_pool: str | None = None) -> RunnerDeployment:
+    """Describe the deployment of a segmentation's training, named after it and without a schedule. Applies nothing.
+
+    Parameters
+    ----------
+    settings_file, work_pool
+        See `deployment_of`.
+
+    Raises
+    ------
+    SettingsError
+        The settings are wrong.
+    """
+    settings = load_settings(settings_file)
+    described = train.run.to_deployment(
+        description=f"Trains a model of {settings.segmentation.name} and keeps it in the registry; publishes nothing.",
+        **_common(settings, settings_file, work_pool),
+    )
+    return cast("RunnerDeployment", described)
+
+
+def _common(settings: Settings, settings_file: str, work_pool: str | None) -> dict[str, Any]:
+    """Return what the deployments of a segmentation have in common."""
+    return {
+        "name": settings.segmentation.name,
+        "concurrency_limit": ONE_AT_A_TIME,
+        "parameters": {"settings_file": str(Path(settings_file).resolve())},
+        "entrypoint_type": EntrypointType.MODULE_PATH,
+        **({} if work_pool is None else {"work_pool_name": work_pool}),
+    }
 
 
 def require_server() -> str:
@@ -80,7 +106,7 @@ def require_server() -> str:
 
 
 def serve_nights(settings_file: str, schedule: str | None = None) -> None:
-    """Run the scheduled nights of a segmentation on this machine, until interrupted.
+    """Run the scheduled nights of a segmentation on this machine, and trainings that are asked for, until interrupted.
 
     Parameters
     ----------
@@ -96,7 +122,8 @@ def serve_nights(settings_file: str, schedule: str | None = None) -> None:
     """
     require_server()
     expression, timezone = (schedule, "UTC") if schedule else _applied(load_settings(settings_file).segmentation.name)
-    serve(deployment_of(settings_file, expression, timezone=timezone), limit=1, pause_on_shutdown=False)
+    nights = deployment_of(settings_file, expression, timezone=timezone)
+    serve(nights, training_deployment_of(settings_file), limit=1, pause_on_shutdown=False)
 
 
 def _applied(segmentation: str) -> tuple[str, str]:

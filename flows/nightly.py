@@ -15,8 +15,8 @@ from datetime import date
 from prefect import flow, get_run_logger
 from rich.console import Console
 
-from flows.command import Options, command_line, guarded
-from flows.steps import as_it_is, carry_out, plan, plan_overdue, resume
+from flows.command import Options, command_line, date_of, guarded
+from flows.steps import as_it_is, carry_out, plan, plan_overdue, resume, tell
 from gmmdask.nightly import Night, metered
 from gmmdask.nightly.summary import print_night
 from gmmdask.settings import Settings, load_settings
@@ -37,7 +37,8 @@ def run(settings_file: str, dt: date | None = None, refit: bool = False) -> Nigh
     """
     settings = load_settings(settings_file)
     with metered("the flow") as meter:
-        night = _carried_out(settings, dt, refit)
+        night = _carried_out(settings, date_of(dt), refit)
+        tell(as_it_is(night), as_it_is(settings))
     get_run_logger().info("the night %s", meter.cost)
     return replace(night, cost=meter.cost)
 

@@ -11,8 +11,8 @@ from datetime import date
 from prefect import flow
 from rich.console import Console
 
-from flows.command import Options, command_line, guarded
-from flows.steps import as_it_is, carry_out, plan
+from flows.command import Options, command_line, date_of, guarded
+from flows.steps import as_it_is, carry_out, plan, tell
 from gmmdask.errors import InvalidInputError
 from gmmdask.nightly import Night
 from gmmdask.nightly.summary import print_night
@@ -36,12 +36,14 @@ def run(settings_file: str, dt: date | None = None) -> Night:
         No model is in force, or the night of this date trained one.
     """
     settings = load_settings(settings_file)
-    night = plan(as_it_is(settings), dt)
+    night = plan(as_it_is(settings), date_of(dt))
     if night.state == "due" and night.action != "keep":
         raise InvalidInputError(
             f"no model of {settings.segmentation.name!r} was in force before {night.dt}; run its night, which trains"
         )
-    return carry_out(night, settings)
+    scored = carry_out(night, settings)
+    tell(as_it_is(scored), as_it_is(settings))
+    return scored
 
 
 def main(arguments: list[str]) -> int:

@@ -16,10 +16,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import PrefectException
 from prefect.utilities.annotations import quote
 
-from flows import artifacts
+from flows import artifacts, events
 from gmmdask import nightly
 from gmmdask.errors import ClusterError, GmmdaskError, StorageError
 from gmmdask.nightly import Night, NightPlan, Training
+from gmmdask.nightly.alerts import deliver_alerts
 from gmmdask.nightly.plan import staging_of
 from gmmdask.progress import PlainLines
 from gmmdask.settings import Settings
@@ -86,6 +87,14 @@ def publish(night: NightPlan, settings: Settings) -> Night:
     published = nightly.publish_night(night, settings, _log())
     _show(lambda: artifacts.show_segments(published, settings))
     return published
+
+
+@task(cache_policy=NO_CACHE)
+def tell(night: Night, settings: Settings) -> None:
+    """Tell Prefect of the verdicts that were published, and everyone of the alerts; what fails costs no night."""
+    for release in (*night.resumed, *([night.release] if night.release else [])):
+        events.tell_verdict(release)
+    deliver_alerts(settings, {"prefect": events.tell_alerts})
 
 
 def carry_out(night: NightPlan, settings: Settings) -> Night:

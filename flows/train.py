@@ -12,7 +12,7 @@ from datetime import date
 from prefect import flow
 from rich.console import Console
 
-from flows.command import Options, command_line, guarded
+from flows.command import Options, command_line, date_of, guarded
 from flows.steps import as_it_is, keep, plan, train
 from gmmdask.errors import InvalidInputError
 from gmmdask.nightly import Training
@@ -36,7 +36,7 @@ def run(settings_file: str, dt: date | None = None) -> Training:
         The lake has no partition of that date.
     """
     settings = load_settings(settings_file)
-    night = plan(as_it_is(settings), dt)
+    night = plan(as_it_is(settings), date_of(dt))
     if night.state == "nothing new":
         raise InvalidInputError(f"the lake has no partition of {night.dt}; name one of its dates")
     anew = replace(night, action="first", champion_id=None)

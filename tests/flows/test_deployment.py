@@ -25,7 +25,7 @@ def applied(prefect_server, tmp_path):
             return [
                 found
                 for found in client.read_deployments(limit=100, sort=DeploymentSort.NAME_ASC)
-                if found.name == "birds"
+                if found.name == "birds" and found.entrypoint == "flows.nightly.run"
             ]
 
     return run

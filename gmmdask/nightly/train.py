@@ -15,8 +15,8 @@ from gmmdask.lake import PreparedSource, TrainingRows
 from gmmdask.nightly.advising import column_warnings, tell
 from gmmdask.nightly.model import NightModel, fingerprint, load_night_model
 from gmmdask.nightly.plan import NightPlan
-from gmmdask.preparation import Recipe
-from gmmdask.preparation.recipe import Moments
+from gmmdask.preparation import Evidence, Moments, NumericPolicy, Recipe
+from gmmdask.preparation import learn_recipe as learn
 from gmmdask.scoring import SegmentModel, score_leaf
 from gmmdask.settings import Settings
 from gmmdask.training.grid import fit_grid
@@ -143,7 +143,8 @@ def learn_recipe(survey: Survey, settings: Settings) -> Recipe:
         minimum=survey.minimum,
         maximum=survey.maximum,
     )
-    return Recipe.learn(moments, scale=settings.preparation.scale, drop_constant=settings.preparation.drop_constant)
+    policies = dict.fromkeys(survey.features, NumericPolicy(scale=settings.preparation.scale))
+    return learn(Evidence(moments=moments), policies, drop_constant=settings.preparation.drop_constant)
 
 
 def grid_spec(settings: Settings) -> GridSpec:

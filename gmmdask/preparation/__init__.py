@@ -1,10 +1,33 @@
-"""What is done to raw columns before they are clustered: learned from moments, applied to blocks, stored.
+"""What is done to raw columns before they are clustered: learned from pass 0, applied to blocks, inverted, stored.
 
 Plain arrays in and out; nothing here reads files or knows of partitions.
 """
 
 from __future__ import annotations
 
-from gmmdask.preparation.recipe import Moments, Recipe, RowStatus
+from gmmdask.preparation.codes import category_code, category_codes
+from gmmdask.preparation.columns import CategoryColumn, NumericColumn
+from gmmdask.preparation.learning import (
+    CategoryPolicy,
+    Evidence,
+    Moments,
+    NumericPolicy,
+    Sample,
+    learn_recipe,
+)
+from gmmdask.preparation.recipe import Recipe, RowStatus
 
-__all__ = ["Moments", "Recipe", "RowStatus"]
+__all__ = [
+    "CategoryColumn",
+    "CategoryPolicy",
+    "Evidence",
+    "Moments",
+    "NumericColumn",
+    "NumericPolicy",
+    "Recipe",
+    "RowStatus",
+    "Sample",
+    "category_code",
+    "category_codes",
+    "learn_recipe",
+]

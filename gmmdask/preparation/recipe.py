@@ -1,156 +1,149 @@
-"""The recipe: how raw columns become the numbers that are clustered, learned once, applied to any block, stored.
+"""The recipe: how raw columns become the numbers that are clustered; applied to any block, inverted, compared, stored.
 
-Takes and gives plain arrays. Reading rows and gathering moments happen elsewhere.
+Takes and gives plain arrays. What happens to one column is in `columns`; how a recipe is learned is in `learning`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, Literal, Self, cast
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmmdask.errors import EmptyDataError, InvalidInputError
+from gmmdask.errors import InvalidInputError
+from gmmdask.preparation.columns import CategoryColumn, Column, NumericColumn, column_of
 
-VERSION = 1
+VERSION = 2
 Floats = NDArray[np.float64]
-Scale = Literal["standard", "none"]
-Missing = Literal["drop"]
 
 
 class RowStatus(IntEnum):
-    """Whether a row can be scored, and if not, why."""
+    """Whether a row can be scored, and if not, why; of several reasons the first of invalid, missing, unseen."""
 
     OK = 0
     MISSING = 1
     INVALID = 2
+    UNSEEN = 3
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Moments:
-    """What pass 0 knows of each column, over its values that are not missing.
-
-    Parameters
-    ----------
-    features : tuple of str
-        Names of the columns.
-    count, mean, variance, minimum, maximum : ndarray of shape (n_features,)
-        Variance with divisor `count`.
-    """
-
-    features: tuple[str, ...]
-    count: NDArray[Any]
-    mean: Floats
-    variance: Floats
-    minimum: Floats
-    maximum: Floats
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Scale columns and drop rows with a missing value.
+    """What is done to raw columns, one by one: impute, transform, scale, encode; rows that allow none of it are dropped.
 
-    A prepared value is (x - centre) / scale; constant columns are left out, and come back with `invert`.
+    Columns that do not vary are left out, and come back with `invert`.
 
     Parameters
     ----------
-    features : tuple of str
-        Raw columns, in order.
-    centre, scale : ndarray of shape (n_features,)
-        Of all raw columns; a constant column has its value as centre.
-    constant : tuple of str, default ()
-        Raw columns that are not used because they do not vary.
-    missing : {"drop"}
-        What happens to a row with a missing value in a column that is used.
+    columns : tuple of NumericColumn or CategoryColumn
+        In the order of the raw features.
     """
 
-    features: tuple[str, ...]
-    centre: Floats
-    scale: Floats
-    constant: tuple[str, ...] = ()
-    missing: Missing = "drop"
+    columns: tuple[Column, ...]
 
     def __post_init__(self) -> None:
-        for name, values in (("centre", self.centre), ("scale", self.scale)):
-            if values.shape != (len(self.features),) or not np.isfinite(values).all():
-                raise InvalidInputError(f"{name} of a recipe for {list(self.features)} cannot be {values}")
-        if not (self.scale > 0).all():
-            raise InvalidInputError(f"the scales of a recipe must be positive, not {self.scale}")
-        if not set(self.constant) < set(self.features):
-            raise InvalidInputError(f"constant columns {list(self.constant)} leave none of {list(self.features)}")
+        if not self.prepared_features:
+            constant = [column.name for column in self.columns if column.constant]
+            raise InvalidInputError(f"constant columns {constant} leave none of {list(self.features)}")
+        for names in (self.features, self.prepared_features):
+            twice = [name for number, name in enumerate(names) if name in names[:number]]
+            if twice:
+                raise InvalidInputError(f"the name {twice[0]!r} is there twice in a recipe; rename one of the columns")
 
     @classmethod
-    def learn(cls, moments: Moments, *, scale: Scale = "standard", drop_constant: bool = False) -> Self:
-        """Make a recipe from the moments of the training rows.
+    def affine(
+        cls, *, features: Sequence[str], centre: Sequence[float], scale: Sequence[float], constant: Sequence[str] = ()
+    ) -> Self:
+        """Make a recipe that only centres and scales: (x - centre) / scale.
 
         Parameters
         ----------
-        moments : Moments
-            Of the raw columns.
-        scale : {"standard", "none"}
-            Mean zero and variance one, or as they are.
-        drop_constant : bool, default False
-            Leave constant columns out instead of refusing them.
-
-        Raises
-        ------
-        EmptyDataError
-            A column has no value at all.
-        InvalidInputError
-            A column is constant, or its moments are not finite.
+        features : sequence of str
+        centre, scale : sequence of float
+            One for each feature; a constant one has its value as centre.
+        constant : sequence of str, default ()
+            Features that are left out.
         """
-        _require_moments(moments)
-        constant = _constant_columns(moments)
-        if constant and not drop_constant:
-            values = {name: float(moments.minimum[moments.features.index(name)]) for name in constant}
-            raise InvalidInputError(f"columns without variation: {values}; leave them out or set drop_constant")
-        fixed = np.isin(moments.features, constant)
-        centre = moments.mean if scale == "standard" else np.zeros(len(moments.features))
-        deviation = np.sqrt(moments.variance) if scale == "standard" else np.ones(len(moments.features))
+        rows = zip(features, centre, scale, strict=True)
+        unknown = [name for name in constant if name not in features]
+        if unknown:
+            raise InvalidInputError(f"constant columns {unknown} are not among {list(features)}")
         return cls(
-            features=moments.features,
-            centre=np.where(fixed, moments.minimum, centre),
-            scale=np.where(fixed, 1.0, deviation),
-            constant=constant,
+            columns=tuple(
+                NumericColumn(name=name, centre=float(middle), scale=float(spread), constant=name in constant)
+                for name, middle, spread in rows
+            )
         )
 
-    @property
-    def prepared_features(self) -> tuple[str, ...]:
-        """Names of the rows that `apply` returns."""
-        return tuple(name for name in self.features if name not in self.constant)
+    @cached_property
+    def features(self) -> tuple[str, ...]:
+        """Names of the raw columns."""
+        return tuple(column.name for column in self.columns)
 
-    @property
-    def log_jacobian(self) -> float:
-        """What to add to a log density of prepared values to have it per raw unit: the sum of -log(scale)."""
-        return -float(np.log(self.scale[self._used]).sum())
+    @cached_property
+    def prepared_features(self) -> tuple[str, ...]:
+        """Names of the rows that `apply` returns: those of numeric columns, and `name=category` for each category."""
+        return tuple(name for column in self.columns for name in column.prepared_names)
+
+    @cached_property
+    def is_affine(self) -> bool:
+        """Whether the recipe only centres and scales numbers: nothing is filled, transformed or encoded."""
+        return all(column.is_affine for column in self._used_columns)
+
+    @cached_property
+    def centre(self) -> Floats:
+        """What is subtracted from each column, shape (n_features,); 0 where it is a category."""
+        return np.array([column.centre if isinstance(column, NumericColumn) else 0.0 for column in self.columns])
+
+    @cached_property
+    def scale(self) -> Floats:
+        """What each column is then divided by, shape (n_features,); 1 where it is a category."""
+        return np.array([column.scale if isinstance(column, NumericColumn) else 1.0 for column in self.columns])
+
+    @cached_property
+    def imputed(self) -> tuple[str, ...]:
+        """Names of the columns whose missing cells are filled."""
+        return tuple(column.name for column in self.columns if column.fill is not None)
+
+    @cached_property
+    def category_features(self) -> tuple[str, ...]:
+        """Names of the columns that are categories; their raw values are `category_code` numbers."""
+        return tuple(column.name for column in self.columns if isinstance(column, CategoryColumn))
 
     @cached_property
     def fingerprint(self) -> str:
         """Hash of everything that decides the prepared values."""
-        arrays, facts = self.to_parts()
-        hashed = blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16)
-        for name in sorted(arrays):
-            hashed.update(arrays[name].astype("<f8").tobytes())
-        return hashed.hexdigest()
+        return blake2b(json.dumps(self.to_parts()[1], sort_keys=True).encode(), digest_size=16).hexdigest()
 
     def status(self, values: NDArray[Any]) -> NDArray[np.uint8]:
-        """Return the `RowStatus` of each row; infinite goes before missing.
+        """Return the `RowStatus` of each row.
+
+        An infinite cell makes its row invalid, whether or not missing cells are filled; a missing one without a fill
+        makes it missing; a category never met in training makes it unseen, unless such are ignored.
 
         Parameters
         ----------
         values : ndarray of shape (n_features, n_rows)
         """
-        used = values[self._used]
         codes = np.full(values.shape[1], RowStatus.OK, dtype=np.uint8)
-        codes[np.isnan(used).any(axis=0)] = RowStatus.MISSING
-        codes[np.isinf(used).any(axis=0)] = RowStatus.INVALID
+        for column, row in self._rows(values):
+            if isinstance(column, CategoryColumn):
+                codes[column.is_unseen(column.filled(row)) & (codes == RowStatus.OK)] = RowStatus.UNSEEN
+        required = [j for j in self._used if self.columns[j].fill is None]
+        codes[np.isnan(values[required]).any(axis=0)] = RowStatus.MISSING
+        codes[np.isinf(values[self._used]).any(axis=0)] = RowStatus.INVALID
         return codes
+
+    def kept(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which rows have the status OK, shape (n_rows,)."""
+        if self.is_affine:
+            return np.asarray(np.isfinite(values[self._used]).all(axis=0))
+        return np.equal(self.status(values), RowStatus.OK)
 
     def apply(self, values: NDArray[Any]) -> tuple[Floats, NDArray[np.bool_]]:
         """Prepare a block of rows.
@@ -158,7 +151,7 @@ class Recipe:
         Parameters
         ----------
         values : ndarray of shape (n_features, n_rows)
-            Raw values, NaN where missing.
+            Raw values, NaN where missing, `category_code` numbers where the column is a category.
 
         Returns
         -------
@@ -168,29 +161,57 @@ class Recipe:
         """
         if values.ndim != 2 or len(values) != len(self.features):
             raise InvalidInputError(f"values of shape {values.shape} do not fit {len(self.features)} features")
-        used = values[self._used]
-        kept = np.isfinite(used).all(axis=0)
-        prepared = (used if kept.all() else used[:, kept]).astype(np.float64)
-        prepared -= self.centre[self._used, None]
-        prepared /= self.scale[self._used, None]
-        return np.ascontiguousarray(prepared), kept
+        kept = self.kept(values)
+        if self.is_affine:
+            used = values[self._used]
+            prepared = (used if kept.all() else used[:, kept]).astype(np.float64)
+            prepared -= self.centre[self._used, None]
+            prepared /= self.scale[self._used, None]
+            return np.ascontiguousarray(prepared), kept
+        rows = self._rows(values if kept.all() else values[:, kept])
+        return np.concatenate([column.prepare(column.filled(row)) for column, row in rows]), kept
+
+    def log_jacobian(self, values: NDArray[Any]) -> Floats:
+        """Return what to add to the log density of each prepared row to have it per raw unit.
+
+        The sum over numeric columns of log |d prepared / d raw|: -log(scale), and where there is an arcsinh also
+        -log(spread) - ½·log(1 + ((x - middle) / spread)²); indicators add nothing; a filled cell counts at its fill.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_features, n_rows)
+            Raw values.
+
+        Returns
+        -------
+        ndarray of shape (n_kept,)
+            For the rows whose status is OK.
+        """
+        kept = self.kept(values)
+        total = np.full(np.count_nonzero(kept), self._linear_log_jacobian)
+        if self._curved:
+            block = values if kept.all() else values[:, kept]
+            for number in self._curved:
+                column, row = self.columns[number], block[number].astype(np.float64, copy=False)
+                total += column.log_jacobian(column.filled(row))
+        return total
 
     def invert(self, prepared: Floats) -> Floats:
-        """Return raw values of shape (n_features, n_rows) for prepared ones of shape (n_prepared, n_rows)."""
+        """Return raw values of shape (n_features, n_rows) for prepared ones of shape (n_prepared, n_rows).
+
+        A filled cell comes back as its fill, a category as the code of its largest indicator.
+        """
         raw = np.empty((len(self.features), prepared.shape[1]))
-        raw[:] = self.centre[:, None]
-        raw[self._used] += prepared * self.scale[self._used, None]
+        start = 0
+        for column, row in zip(self.columns, raw, strict=True):
+            stop = start + len(column.prepared_names)
+            row[:] = column.restore(prepared[start:stop])
+            start = stop
         return raw
 
     def to_parts(self) -> tuple[dict[str, Floats], dict[str, Any]]:
-        """Return arrays and JSON-able facts from which `from_parts` makes an equal recipe."""
-        facts = {
-            "version": VERSION,
-            "features": list(self.features),
-            "constant": list(self.constant),
-            "missing": self.missing,
-        }
-        return {"centre": self.centre, "scale": self.scale}, facts
+        """Return arrays (none) and JSON-able facts from which `from_parts` makes an equal recipe."""
+        return {}, {"version": VERSION, "columns": [column.to_document() for column in self.columns]}
 
     @classmethod
     def from_parts(cls, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> Self:
@@ -201,35 +222,82 @@ class Recipe:
         InvalidInputError
             They come from another version or are not those of a recipe.
         """
-        if facts.get("version") != VERSION or facts.get("missing") != "drop":
+        _require_version(facts.get("version"))
+        try:
+            return cls(columns=tuple(column_of(document) for document in facts["columns"]))
+        except (KeyError, TypeError) as error:
             raise InvalidInputError(
-                f"a recipe of version {facts.get('version')} cannot be read; this is version {VERSION}"
-            )
-        return cls(
-            features=tuple(facts["features"]),
-            centre=np.asarray(arrays["centre"], dtype=np.float64),
-            scale=np.asarray(arrays["scale"], dtype=np.float64),
-            constant=tuple(facts["constant"]),
-            missing=cast("Missing", facts["missing"]),
-        )
+                f"this is no recipe ({type(error).__name__}: {error}); restore the bundle"
+            ) from error
+
+    def diff(self, other: Recipe) -> list[str]:
+        """Return in sentences what is different in another recipe; none where both do the same.
+
+        Examples
+        --------
+        >>> old = Recipe.affine(features=["amount"], centre=[0.0], scale=[3.2])
+        >>> old.diff(Recipe.affine(features=["amount"], centre=[0.0], scale=[3.4]))
+        ['amount: scale 3.2 -> 3.4']
+        """
+        return list(_differences(self, other))
 
     @cached_property
-    def _used(self) -> NDArray[np.intp]:
-        return np.flatnonzero(~np.isin(self.features, self.constant))
+    def _used(self) -> list[int]:
+        return [number for number, column in enumerate(self.columns) if not column.constant]
+
+    @cached_property
+    def _used_columns(self) -> tuple[Column, ...]:
+        return tuple(self.columns[number] for number in self._used)
+
+    @cached_property
+    def _curved(self) -> tuple[int, ...]:
+        return tuple(number for number in self._used if _is_curved(self.columns[number]))
+
+    @cached_property
+    def _linear_log_jacobian(self) -> float:
+        columns = (column for column in self._used_columns if not _is_curved(column))
+        scales = [column.scale for column in columns if isinstance(column, NumericColumn)]
+        return -float(np.log(scales).sum())
+
+    def _rows(self, values: NDArray[Any]) -> Iterator[tuple[Column, Floats]]:
+        """Yield the columns that are used with their raw rows."""
+        for number in self._used:
+            yield self.columns[number], values[number].astype(np.float64, copy=False)
 
 
-def _require_moments(moments: Moments) -> None:
-    for number, name in enumerate(moments.features):
-        if not moments.count[number] > 0:
-            raise EmptyDataError(f"column {name!r} has no value in any row; leave it out")
-        found = [values[number] for values in (moments.mean, moments.variance, moments.minimum, moments.maximum)]
-        if not np.isfinite(found).all():
-            raise InvalidInputError(
-                f"column {name!r} has mean, variance, minimum and maximum {found}; write infinite values as missing"
-            )
+def _is_curved(column: Column) -> bool:
+    return isinstance(column, NumericColumn) and column.transform != "none"
 
 
-def _constant_columns(moments: Moments) -> tuple[str, ...]:
-    # A variance that rounds to nothing cannot scale anything, even where minimum and maximum differ in a last bit.
-    fixed = (moments.minimum == moments.maximum) | ~(moments.variance > np.finfo(np.float64).tiny)
-    return tuple(name for name, is_fixed in zip(moments.features, fixed, strict=True) if is_fixed)
+def _require_version(found: object) -> None:
+    if found == VERSION:
+        return
+    told = f"the recipe has version {found}, and this gmmdask reads version {VERSION}"
+    if isinstance(found, int) and found > VERSION:
+        raise InvalidInputError(f"{told}: a newer gmmdask wrote it; install that one")
+    raise InvalidInputError(
+        f"{told}: an older gmmdask wrote it; train a new champion with --refit, or install that one"
+    )
+
+
+def _differences(old: Recipe, new: Recipe) -> Iterator[str]:
+    before, after = ({column.name: column for column in recipe.columns} for recipe in (old, new))
+    yield from (f"{name}: left out" for name in before if name not in after)
+    yield from (f"{name}: new" for name in after if name not in before)
+    shared = [name for name in before if name in after]
+    for name in shared:
+        yield from _changes(before[name].to_document(), after[name].to_document())
+    if shared != [name for name in after if name in before]:
+        yield f"order {', '.join(before)} -> {', '.join(after)}"
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    if old["kind"] != new["kind"]:
+        yield f"{old['name']}: {old['kind']} -> {new['kind']}"
+        return
+    for key in old:
+        if key == "categories":
+            yield from (f"{old['name']}: category {one!r} is gone" for one in old[key] if one not in new[key])
+            yield from (f"{old['name']}: category {one!r} is new" for one in new[key] if one not in old[key])
+        elif old[key] != new[key]:
+            yield f"{old['name']}: {key.replace('_', ' ')} {old[key]} -> {new[key]}"

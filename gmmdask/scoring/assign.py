@@ -114,7 +114,7 @@ def score_leaf(values: NDArray[Any], model: SegmentModel) -> LeafScores:
         status=model.recipe.status(values),
         component=component,
         probability=np.take_along_axis(rows.responsibilities, component[None], axis=0)[0],
-        log_density=rows.log_densities + model.recipe.log_jacobian,
+        log_density=rows.log_densities + model.recipe.log_jacobian(values),
         responsibilities=rows.responsibilities,
     )
     return _without_overflow(scores)

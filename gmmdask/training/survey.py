@@ -154,7 +154,7 @@ class Survey:
         InvalidInputError
             A column that the recipe leaves out has missing cells, so that the rows it keeps are not known.
         """
-        used = [self.features.index(name) for name in recipe.prepared_features]
+        used = [j for j, column in enumerate(recipe.columns) if not column.constant]
         left_out = [n for j, n in enumerate(self.features) if j not in used and (self.missing[j] or self.infinite[j])]
         if left_out:
             raise InvalidInputError(

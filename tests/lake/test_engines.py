@@ -53,7 +53,7 @@ def make_source(kind: str, write_lake: WriteLake) -> tuple[Source, Any]:
     lake = open_lake(write_lake(tables))
     if kind == "lake":
         return lake.where(dt=("2013-01-02", "2013-01-04")), cells[8:32]
-    recipe = Recipe(features=("a", "b"), centre=np.array([0.5, 1.0]), scale=np.array([2.0, 4.0]))
+    recipe = Recipe.affine(features=("a", "b"), centre=np.array([0.5, 1.0]), scale=np.array([2.0, 4.0]))
     kept = cells[np.isfinite(cells).all(axis=1)]
     return PreparedSource(source=lake, recipe=recipe), (kept - [0.5, 1.0]) / [2.0, 4.0]
 

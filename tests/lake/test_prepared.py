@@ -13,7 +13,7 @@ from gmmdask.lake import ArraySource, PreparedSource, open_lake
 from gmmdask.preparation import Recipe
 from tests.lake.conftest import WriteLake
 
-RECIPE = Recipe(features=("a", "b"), centre=np.array([1.0, 0.0]), scale=np.array([2.0, 4.0]))
+RECIPE = Recipe.affine(features=("a", "b"), centre=np.array([1.0, 0.0]), scale=np.array([2.0, 4.0]))
 
 
 def test_rows_weights_and_carried_columns_are_dropped_together(write_lake: WriteLake) -> None:
@@ -60,7 +60,7 @@ def test_features_in_another_order_are_refused() -> None:
 
 def test_the_fingerprint_follows_the_source_and_the_recipe() -> None:
     one, other = (ArraySource.of([[number, 0.0]], features=["a", "b"]) for number in (1.0, 2.0))
-    second = Recipe(features=("a", "b"), centre=np.array([1.0, 0.0]), scale=np.array([2.0, 5.0]))
+    second = Recipe.affine(features=("a", "b"), centre=np.array([1.0, 0.0]), scale=np.array([2.0, 5.0]))
     sources = [PreparedSource(source=raw, recipe=recipe) for raw in (one, other) for recipe in (RECIPE, second)]
     assert len({source.fingerprint for source in sources}) == 4
     assert pickle.loads(pickle.dumps(sources[0])).fingerprint == sources[0].fingerprint

@@ -86,7 +86,7 @@ def made_up_model(wish: Wish) -> SegmentModel:
         covariances=0.3 * roots @ roots.transpose(0, 2, 1) + 0.4 * np.eye(d),
     )
     scale = 10.0 ** rng.uniform(-3, 5, d)
-    recipe = Recipe(features=features_of(wish), centre=scale * rng.normal(size=d) * 2, scale=scale)
+    recipe = Recipe.affine(features=features_of(wish), centre=scale * rng.normal(size=d) * 2, scale=scale)
     return SegmentModel(
         recipe=recipe,
         parameters=parameters,

@@ -88,7 +88,7 @@ def test_moments_far_from_zero_keep_their_digits():
     model = made_up_model()
     values = made_up_rows(model, 300)
     shifted = values + 1e9
-    recipe = type(model.recipe)(
+    recipe = type(model.recipe).affine(
         features=model.recipe.features, centre=model.recipe.centre + 1e9, scale=model.recipe.scale
     )
     moved = type(model)(

@@ -26,7 +26,7 @@ def made_up_model(seed: int = 0, threshold: float | None = -8.0, constant: tuple
         means=rng.normal(size=(3, d)) * 2,
         covariances=roots @ roots.transpose(0, 2, 1) + 0.2 * np.eye(d),
     )
-    recipe = Recipe(
+    recipe = Recipe.affine(
         features=FEATURES, centre=np.array([1.0, -20.0, 300.0]), scale=np.array([0.5, 4.0, 80.0]), constant=constant
     )
     return SegmentModel(

@@ -100,9 +100,9 @@ def test_keys_are_uniform_and_differ_by_seed_and_partition() -> None:
 def test_preparing_a_survey_equals_surveying_the_prepared() -> None:
     """To rounding: moments, extremes and sample."""
     values = three_clusters() * [3.0, 0.1] + [100.0, -5.0]
-    recipe = Recipe(features=("x0", "x1"), centre=np.array([100.0, -5.0]), scale=np.array([3.0, 0.1]))
+    recipe = Recipe.affine(features=("x0", "x1"), centre=np.array([100.0, -5.0]), scale=np.array([3.0, 0.1]))
     with surveyed(values) as (source, raw):
-        recipe = Recipe(features=source.features, centre=recipe.centre, scale=recipe.scale)
+        recipe = Recipe.affine(features=source.features, centre=recipe.centre, scale=recipe.scale)
         prepared = raw.prepared(recipe)
     with surveyed((values - recipe.centre) / recipe.scale) as (_, expected):
         np.testing.assert_allclose(prepared.moments.mean, expected.moments.mean, rtol=1e-10)

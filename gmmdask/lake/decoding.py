@@ -1,4 +1,4 @@
-"""Arrow columns as NumPy numbers, missing as NaN.
+"""Arrow columns as NumPy numbers, missing as NaN; categories as the codes of their texts.
 
 Arrow's own conversions import pandas and a second of generated functions into every worker that reads its first
 column; the buffers are all that is needed.
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from gmmdask.preparation.codes import category_codes
 
 _NUMPY_TYPES = {
     **{f"{sign}int{bits}": np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)},
@@ -33,6 +35,33 @@ def decode_into(out: NDArray[Any], column: pa.ChunkedArray[Any]) -> None:
     for chunk in column.chunks:
         _decode_chunk(out[start : start + len(chunk)], chunk)
         start += len(chunk)
+
+
+def encode_into(out: NDArray[np.float64], column: pa.ChunkedArray[Any]) -> None:
+    """Write the codes of a column of categories into an array of the same length; nulls become NaN.
+
+    A category is known by the text that Arrow gives its value, so 7 is "7" and a boolean is "true" or "false"; only
+    distinct values are hashed.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    start = 0
+    for chunk in column.chunks:
+        _encode_chunk(out[start : start + len(chunk)], chunk)
+        start += len(chunk)
+
+
+def _encode_chunk(out: NDArray[np.float64], chunk: Any) -> None:
+    if pa.types.is_null(chunk.type):
+        out[:] = np.nan
+        return
+    encoded = chunk.dictionary_encode()
+    codes = category_codes(encoded.dictionary.cast(pa.large_string()).to_pylist())
+    places = np.empty(len(chunk))
+    _decode_chunk(places, encoded.indices)
+    present = ~np.isnan(places)
+    out[:] = np.nan
+    out[present] = codes[places[present].astype(np.intp)]
 
 
 def _decode_chunk(out: NDArray[Any], chunk: pa.Array[Any]) -> None:

@@ -23,13 +23,14 @@ from gmmdask.lake.schema import choose_features, kind_of, merge_schemas, nearest
 from gmmdask.source import Leaf, Partition
 
 
-def open_lake(
+def open_lake(  # noqa: PLR0913  (the public face: one keyword for each thing a lake can be told)
     uri: str | PathLike[str],
     *,
     features: Sequence[str] | None = None,
     id_column: str | None = None,
     weight_column: str | None = None,
     date_key: str | None = None,
+    categories: Sequence[str] = (),
     storage_options: Mapping[str, Any] | None = None,
 ) -> Lake:
     """Open a folder of Parquet files.
@@ -42,8 +43,8 @@ def open_lake(
     uri : str or path
         A local folder, `file://`, `s3://`, or any other address that fsspec knows.
     features : sequence of str, optional
-        Numeric columns to use. By default all numeric columns of the first file that are not the id, the weight or a
-        partition key.
+        Columns to use: numeric ones, and those named in `categories`. By default all such columns of the first file that
+        are not the id, the weight or a partition key.
     id_column : str, optional
         Column that identifies a row. It is not a feature; `lake.carry(id_column)` reads it.
     weight_column : str, optional
@@ -51,6 +52,9 @@ def open_lake(
     date_key : str, optional
         The partition key that holds the date, as YYYY-MM-DD. By default the first key that holds nothing but dates, or
         `year`, `month` and `day` together.
+    categories : sequence of str, default ()
+        Features of text, integers or booleans that are read as codes: `gmmdask.preparation.category_code` of the value as
+        text. Only a recipe that knows the categories can make something of them.
     storage_options : mapping, optional
         Given to the filesystem. Credentials belong in the environment or the usual files instead.
 
@@ -67,7 +71,7 @@ def open_lake(
     UnknownNameError
         A column does not exist.
     SchemaError
-        A feature or the weight is not numeric.
+        A feature or the weight is not numeric, or categories are neither text, integers nor booleans.
     """
     location = Location(uri=fspath(uri), storage_options=dict(storage_options or {})).resolve()
     files = list_manifest(location, date_key)
@@ -80,9 +84,15 @@ def open_lake(
         require_names(schema, [name], f"the {role}")
     if weight_column is not None:
         require_numeric(schema, weight_column, " (the weight)")
-    chosen = choose_features(schema, features, keys | {name for name, _ in single})
+    chosen = choose_features(schema, features, keys | {name for name, _ in single}, categories)
     return Lake(
-        location=location, files=files, schema=schema, features=chosen, id_column=id_column, weight_column=weight_column
+        location=location,
+        files=files,
+        schema=schema,
+        features=chosen,
+        id_column=id_column,
+        weight_column=weight_column,
+        coded=tuple(name for name in chosen if name in categories),
     )
 
 
@@ -107,6 +117,8 @@ class Lake:
         See `open_lake`.
     carried : tuple of str
         Columns or partition keys that travel as Arrow arrays in `Leaf.carried`.
+    coded : tuple of str
+        Features that are categories: their rows of `Leaf.values` hold codes, always as float64.
     """
 
     location: Location
@@ -116,6 +128,7 @@ class Lake:
     id_column: str | None = None
     weight_column: str | None = None
     carried: tuple[str, ...] = ()
+    coded: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Lake({self.location.shown!r}, {len(self.files)} partitions, features={list(self.features)})"
@@ -134,7 +147,8 @@ class Lake:
     def fingerprint(self) -> str:
         """Changes with the files, the features and the weight column; not with the place or the carried columns."""
         files = [f"{file.path} {file.fingerprint}" for file in self.files]
-        return digest("lake", *self.features, f"weight={self.weight_column}", *files)
+        coded = [f"coded={name}" for name in self.coded]
+        return digest("lake", *self.features, *coded, f"weight={self.weight_column}", *files)
 
     @cached_property
     def partitions(self) -> tuple[Partition, ...]:
@@ -230,7 +244,9 @@ class Lake:
 
     def _columns(self, constants: Mapping[str, str]) -> Columns:
         carried = tuple(name for name in self.carried if name not in constants)
-        return Columns(features=self.features, weight=self.weight_column, carried=carried, schema=self.schema)
+        return Columns(
+            features=self.features, weight=self.weight_column, carried=carried, schema=self.schema, coded=self.coded
+        )
 
     def _partition(self, file: LakeFile, footer: Footer) -> Partition:
         columns = self._columns(file.partition_values)

@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gmmdask.errors import UnreadablePartitionError
-from gmmdask.lake.decoding import decode_into
+from gmmdask.lake.decoding import decode_into, encode_into
 from gmmdask.lake.finite import require_weights
 from gmmdask.lake.location import unreadable
 from gmmdask.lake.manifest import footer_of
-from gmmdask.lake.schema import is_single, require_numeric, require_same
+from gmmdask.lake.schema import is_single, require_fitting, require_numeric, require_same, require_same_category
 from gmmdask.source import Leaf, leaf_spans
 
 
@@ -38,12 +38,15 @@ class Columns:
         Columns of the file that travel as Arrow arrays.
     schema : pyarrow.Schema
         Types that the lake knows for them.
+    coded : tuple of str, default ()
+        Features that are categories, decoded as their codes.
     """
 
     features: tuple[str, ...]
     weight: str | None
     carried: tuple[str, ...]
     schema: pa.Schema
+    coded: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -54,12 +57,17 @@ class Columns:
     def check(self, schema: pa.Schema, partition: str) -> None:
         """Raise SchemaError unless a file of this schema can be read."""
         require_same(schema, self.schema, self.names, partition)
-        for name in (*self.features, *([] if self.weight is None else [self.weight])):
-            require_numeric(schema, name, f" in partition {partition!r}")
+        place = f" in partition {partition!r}"
+        for name in self.features:
+            require_fitting(schema, name, place, is_category=name in self.coded)
+        for name in self.coded:
+            require_same_category(schema, self.schema, name, partition)
+        if self.weight is not None:
+            require_numeric(schema, self.weight, place)
 
     def is_single(self, schema: pa.Schema) -> bool:
         """Return whether the features of a file of this schema are decoded to float32."""
-        return all(is_single(schema.field(name).type) for name in self.features)
+        return not self.coded and all(is_single(schema.field(name).type) for name in self.features)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,7 +146,7 @@ def _leaf(
     values = np.empty((len(columns.features), table.num_rows), dtype=dtype)
     with unreadable(name):
         for row, feature in zip(values, columns.features, strict=True):
-            decode_into(row, table.column(feature))
+            (encode_into if feature in columns.coded else decode_into)(row, table.column(feature))
         carried = {column: _joined(table.column(column)) for column in columns.carried}
         weights = _weights(table, columns.weight)
     carried |= {key: pa.repeat(value, table.num_rows) for key, value in constants.items()}

@@ -14,9 +14,11 @@ import pyarrow as pa
 
 from gmmdask.errors import InvalidInputError, SchemaError, UnknownNameError
 
+CATEGORY_KINDS = ("text", "integer", "boolean", "null")
+
 _ADVICE = {
     "time": "write it as a number (minutes of the day, days since an event), or carry it beside the features",
-    "text": "carry it beside the features to describe segments with it, or write it as numbers",
+    "text": "carry it beside the features to describe segments with it, name it among the categories, or write it as numbers",
 }
 
 
@@ -38,6 +40,21 @@ def kind_of(data_type: pa.DataType) -> str:
     return "null" if tests.is_null(data_type) else str(data_type)
 
 
+def category_kind_of(data_type: pa.DataType) -> str:
+    """Return what a type is to a column of categories: text, integer, boolean or null; else the name of the type.
+
+    A value is known by its text there, and 1, 1.0 and true have different ones: these kinds do not widen.
+    """
+    if pa.types.is_dictionary(data_type):
+        return category_kind_of(data_type.value_type)
+    if pa.types.is_integer(data_type):
+        return "integer"
+    if pa.types.is_boolean(data_type):
+        return "boolean"
+    kind = kind_of(data_type)
+    return str(data_type) if kind == "number" else kind
+
+
 def is_single(data_type: pa.DataType) -> bool:
     """Return whether float32 holds every value of the type because it is float16 or float32."""
     return pa.types.is_float32(data_type) or pa.types.is_float16(data_type)
@@ -53,20 +70,24 @@ def merge_schemas(schemas: Iterable[pa.Schema]) -> pa.Schema:
     return pa.schema(list(fields.values()))
 
 
-def choose_features(schema: pa.Schema, features: Sequence[str] | None, excluded: Collection[str]) -> tuple[str, ...]:
-    """Return the features asked for, or all numeric columns that are not excluded.
+def choose_features(
+    schema: pa.Schema, features: Sequence[str] | None, excluded: Collection[str], categories: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return the features asked for, or all columns of numbers and of the categories named that are not excluded.
 
     Raises
     ------
     UnknownNameError
         There is no such column.
     SchemaError
-        A feature is not numeric, or none is.
+        A feature is not numeric, or none is; or categories are neither text, integers nor booleans.
     InvalidInputError
-        A feature is named twice, or is also the id, the weight or a partition key.
+        A feature is named twice, is also the id, the weight or a partition key; or a category is no feature.
     """
+    require_names(schema, categories, "categories")
     if features is None:
-        chosen = tuple(column.name for column in schema if column.name not in excluded and _is_number(column.type))
+        fitting = [column.name for column in schema if _is_number(column.type) or column.name in categories]
+        chosen = tuple(name for name in fitting if name not in excluded)
         require_names(schema, chosen, "a feature")
         if not chosen:
             raise SchemaError(f"no numeric column to use as a feature; the columns are {_described(schema)}")
@@ -78,8 +99,24 @@ def choose_features(schema: pa.Schema, features: Sequence[str] | None, excluded:
     require_names(schema, features, "a feature")
     _require_distinct(features, excluded)
     for name in features:
-        require_numeric(schema, name, "")
+        require_fitting(schema, name, "", is_category=name in categories)
+    strangers = [name for name in categories if name not in features]
+    if strangers:
+        raise InvalidInputError(f"categories {strangers} are not among the features {list(features)}; add them there")
     return tuple(features)
+
+
+def require_fitting(schema: pa.Schema, name: str, place: str, *, is_category: bool) -> None:
+    """Raise SchemaError unless a column can be a feature as it is meant: a number, or categories."""
+    if not is_category:
+        require_numeric(schema, name, place)
+        return
+    found = schema.field(name).type
+    if category_kind_of(found) not in CATEGORY_KINDS:
+        raise SchemaError(
+            f"column {name!r}{place} is {found}, and categories are text, integers or booleans: "
+            "use it as a number, or write it as text"
+        )
 
 
 def require_names(schema: pa.Schema, names: Iterable[str], role: str) -> None:
@@ -99,6 +136,16 @@ def require_numeric(schema: pa.Schema, name: str, place: str) -> None:
     if not _is_number(found) and not pa.types.is_null(found):
         advice = _ADVICE.get(kind_of(found), "leave it out, or write it as numbers")
         raise SchemaError(f"column {name!r}{place} is {found}, and numbers are needed: {advice}")
+
+
+def require_same_category(schema: pa.Schema, reference: pa.Schema, name: str, partition: str) -> None:
+    """Raise SchemaError if a column of categories is text in one file and integers or booleans in another."""
+    found, expected = schema.field(name).type, reference.field(name).type
+    if len({category_kind_of(found), category_kind_of(expected)} - {"null"}) > 1:
+        raise SchemaError(
+            f"column {name!r} is {found} in partition {partition!r} and {expected} elsewhere, so its categories would have "
+            "other names there: rewrite the file, or put the column under describe"
+        )
 
 
 def require_same(schema: pa.Schema, reference: pa.Schema, names: Iterable[str], partition: str) -> None:

@@ -7,10 +7,12 @@ dependent on order feeds it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from gmmdask.engine.port import Engine
@@ -19,69 +21,13 @@ from gmmdask.mixture.stack import Reference
 from gmmdask.mixture.statistics import Coverage
 from gmmdask.preparation.recipe import Recipe
 from gmmdask.source import Leaf, Source
+from gmmdask.training.moments import FeatureMoments
 from gmmdask.training.reservoir import RESERVOIR_ROWS, Reservoir, reservoir_of
 
 FloatArray = NDArray[np.float64]
 CATEGORY_LIMIT = 1_000
 PATTERN_LIMIT = 1_000
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FeatureMoments:
-    """Weighted mean and squared deviations of each feature over complete rows of positive weight.
-
-    Parameters
-    ----------
-    n_rows : int
-        Complete rows, whatever their weights.
-    mass, squared_mass : float
-        Σ w and Σ w² over them.
-    mean, deviations : ndarray of shape (n_features,)
-        Σ w·x / Σ w and Σ w·(x − mean)².
-    """
-
-    n_rows: int
-    mass: float
-    squared_mass: float
-    mean: FloatArray
-    deviations: FloatArray
-
-    @classmethod
-    def of(cls, values: FloatArray, weights: FloatArray) -> FeatureMoments:
-        """Return the moments of complete rows, shape (n_features, n_rows)."""
-        mass = float(weights.sum())
-        centre = values[:, :1] if values.shape[1] else np.zeros((len(values), 1))
-        shifted = (values - centre) * (weights > 0)
-        offset = shifted @ weights / mass if mass > 0 else np.zeros(len(values))
-        deviations = ((shifted - offset[:, None]) ** 2) @ weights
-        squared = float(weights @ weights)
-        return cls(
-            n_rows=values.shape[1], mass=mass, squared_mass=squared, mean=centre[:, 0] + offset, deviations=deviations
-        )
-
-    def combine(self, other: FeatureMoments) -> FeatureMoments:
-        """Return the moments of both (Chan, Golub & LeVeque 1979, equation 2.1)."""
-        mass = self.mass + other.mass
-        n_rows = self.n_rows + other.n_rows
-        if self.mass == 0 or other.mass == 0:
-            heavier = self if other.mass == 0 else other
-            squared, mean, deviations = heavier.squared_mass, heavier.mean, heavier.deviations
-        else:
-            squared = self.squared_mass + other.squared_mass
-            step = other.mean - self.mean
-            mean = self.mean + step * (other.mass / mass)
-            deviations = self.deviations + other.deviations + step**2 * (self.mass * other.mass / mass)
-        return FeatureMoments(n_rows=n_rows, mass=mass, squared_mass=squared, mean=mean, deviations=deviations)
-
-    def scaled(self, centre: FloatArray, scale: FloatArray, used: list[int]) -> FeatureMoments:
-        """Return the moments of (x − centre)/scale for the features `used`."""
-        mean, deviations = (self.mean[used] - centre) / scale, self.deviations[used] / scale**2
-        return replace(self, mean=mean, deviations=deviations)
-
-    @property
-    def variance(self) -> FloatArray:
-        """Weighted variances (dividing by Σ w), in squared units of the features."""
-        return self.deviations / self.mass if self.mass > 0 else np.zeros_like(self.deviations)
+NOTHING: Counter[str | None] = Counter()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,21 +38,21 @@ class Survey:
     ----------
     features : tuple of str
     n_rows : int
-        All rows, complete or not.
+        All rows, usable or not.
     coverage : Coverage
         Leaves that were read.
     moments : FeatureMoments
-        Over complete rows: every feature present and finite.
+        Over usable rows: no feature infinite, and none missing but those that will be filled.
     minimum, maximum : ndarray of shape (n_features,)
-        Over finite values; ∞ and −∞ where there is none.
+        Over the values of usable rows of positive weight; ∞ and −∞ where there is none.
     missing, infinite : ndarray of shape (n_features,), int64
         Cells that are missing, and infinite.
     patterns : Counter
         Rows by pattern of missing features, as a string of 0 and 1; beyond 1,000 patterns under "other".
     categories : mapping of str to Counter
-        Rows by value of each carried text column; beyond 1,000 values under "other".
+        Usable rows by the text of each carried column's value, None where it is missing; beyond 1,000 values under "other".
     reservoir : Reservoir
-        Seeded sample of complete rows.
+        Seeded sample of usable rows of positive weight; NaN where a value will be filled.
     """
 
     features: tuple[str, ...]
@@ -119,7 +65,7 @@ class Survey:
     infinite: NDArray[np.int64]
     patterns: Counter[str]
     reservoir: Reservoir
-    categories: Mapping[str, Counter[str]] = field(default_factory=dict)
+    categories: Mapping[str, Counter[str | None]] = field(default_factory=dict)
 
     def combine(self, other: Survey) -> Survey:
         """Return the survey of both."""
@@ -136,7 +82,7 @@ class Survey:
             patterns=_capped(self.patterns + other.patterns, PATTERN_LIMIT),
             reservoir=self.reservoir.combine(other.reservoir),
             categories={
-                c: _capped(self.categories.get(c, Counter()) + other.categories.get(c, Counter()), CATEGORY_LIMIT)
+                c: _capped(self.categories.get(c, NOTHING) + other.categories.get(c, NOTHING), CATEGORY_LIMIT)
                 for c in columns
             },
         )
@@ -154,26 +100,54 @@ class Survey:
         InvalidInputError
             A column that the recipe leaves out has missing cells, so that the rows it keeps are not known.
         """
-        used = [j for j, column in enumerate(recipe.columns) if not column.constant]
-        left_out = [n for j, n in enumerate(self.features) if j not in used and (self.missing[j] or self.infinite[j])]
-        if left_out:
-            raise InvalidInputError(
-                f"Columns {left_out} are constant where they are not missing; remove them from the features."
-            )
+        self._require_kept(recipe)
         reservoir = replace(self.reservoir, values=recipe.apply(self.reservoir.values)[0])
-        nothing = np.zeros(len(used), dtype=np.int64)
+        moments, minimum, maximum = self._scaled(recipe) if recipe.is_affine else self._estimated(reservoir)
+        nothing = np.zeros(len(recipe.prepared_features), dtype=np.int64)
         return replace(
             self,
             features=recipe.prepared_features,
             n_rows=self.moments.n_rows,
-            moments=self.moments.scaled(recipe.centre[used], recipe.scale[used], used),
-            minimum=(self.minimum[used] - recipe.centre[used]) / recipe.scale[used],
-            maximum=(self.maximum[used] - recipe.centre[used]) / recipe.scale[used],
+            moments=moments,
+            minimum=minimum,
+            maximum=maximum,
             missing=nothing,
             infinite=nothing,
-            patterns=Counter({"0" * len(used): self.moments.n_rows}),
+            patterns=Counter({"0" * len(nothing): self.moments.n_rows}),
             reservoir=reservoir,
         )
+
+    def _require_kept(self, recipe: Recipe) -> None:
+        """Refuse columns that the recipe leaves out and whose missing cells made rows unusable here."""
+        left_out = [
+            column.name
+            for column, missing, infinite in zip(recipe.columns, self.missing, self.infinite, strict=True)
+            if column.constant and ((missing and column.fill is None) or infinite)
+        ]
+        if left_out:
+            raise InvalidInputError(
+                f"Columns {left_out} are constant where they are not missing; remove them from the features."
+            )
+
+    def _scaled(self, recipe: Recipe) -> tuple[FeatureMoments, FloatArray, FloatArray]:
+        """Return exact moments and extremes of what was only centred and scaled."""
+        used = [j for j, column in enumerate(recipe.columns) if not column.constant]
+        centre, scale = recipe.centre[used], recipe.scale[used]
+        moments = self.moments.scaled(centre, scale, used)
+        return moments, (self.minimum[used] - centre) / scale, (self.maximum[used] - centre) / scale
+
+    def _estimated(self, prepared: Reservoir) -> tuple[FeatureMoments, FloatArray, FloatArray]:
+        """Return moments and extremes of the prepared sample, with the rows and weights of all usable rows."""
+        sampled = FeatureMoments.of(prepared.values, prepared.weights)
+        growth = self.moments.mass / sampled.mass if sampled.mass > 0 else 0.0
+        moments = replace(
+            self.moments,
+            present=np.full(len(prepared.values), self.moments.mass),
+            mean=sampled.mean,
+            deviations=sampled.deviations * growth,
+        )
+        lowest, highest = prepared.values.min(axis=1, initial=np.inf), prepared.values.max(axis=1, initial=-np.inf)
+        return moments, lowest, highest
 
     def require_complete(self, what: str = "Input X") -> None:
         """Refuse data with missing or infinite cells, or without rows of positive weight.
@@ -196,7 +170,7 @@ class Survey:
             raise EmptyDataError(f"{what} has no row of positive weight (found {self.n_rows} rows).")
 
 
-def survey_source(source: Source, engine: Engine, *, seed: int = 0) -> Survey:
+def survey_source(source: Source, engine: Engine, *, seed: int = 0, imputed: Sequence[str] = ()) -> Survey:
     """Read all the data once and return what was found.
 
     Parameters
@@ -206,6 +180,8 @@ def survey_source(source: Source, engine: Engine, *, seed: int = 0) -> Survey:
     engine : Engine
     seed : int, default 0
         Seed of the reservoir.
+    imputed : sequence of str, default ()
+        Features whose missing cells will be filled: they make no row unusable.
 
     Raises
     ------
@@ -213,10 +189,12 @@ def survey_source(source: Source, engine: Engine, *, seed: int = 0) -> Survey:
         The source has no leaf at all.
     """
     names = tuple(partition.name for partition in source.partitions)
-    return engine.map_reduce(source, survey_leaf, (source.features, names, seed), name="pass-0")
+    return engine.map_reduce(source, survey_leaf, (source.features, names, seed, tuple(imputed)), name="pass-0")
 
 
-def survey_leaf(leaf: Leaf, features: tuple[str, ...], names: tuple[str, ...], seed: int) -> Survey:
+def survey_leaf(
+    leaf: Leaf, features: tuple[str, ...], names: tuple[str, ...], seed: int, imputed: tuple[str, ...] = ()
+) -> Survey:
     """Survey one leaf.
 
     Parameters
@@ -227,26 +205,36 @@ def survey_leaf(leaf: Leaf, features: tuple[str, ...], names: tuple[str, ...], s
         Names of the source's partitions.
     seed : int
         Seed of the reservoir.
+    imputed : tuple of str, default ()
+        Features that may be missing in a usable row.
     """
     values, weights = leaf.values, leaf.weights
     missing, infinite = np.isnan(values), np.isinf(values)
-    complete = ~(missing | infinite).any(axis=0)
+    required = [name not in imputed for name in features]
+    usable = ~((missing[required] if imputed else missing).any(axis=0) | infinite.any(axis=0))
     unit = np.ones(leaf.n_rows) if weights is None else weights
-    kept = values if complete.all() else values[:, complete]
-    finite = np.where(missing | infinite, np.nan, values) if not complete.all() else values
+    kept = values if usable.all() else values[:, usable]
+    counted = usable & (unit > 0)
+    lowest, highest = _extremes(kept if np.count_nonzero(usable) == np.count_nonzero(counted) else values[:, counted])
+    has_holes = bool(imputed) and bool(missing.any())
     return Survey(
         features=features,
         n_rows=leaf.n_rows,
         coverage=Coverage.of_leaf(leaf.partition, leaf.index),
-        moments=FeatureMoments.of(kept.astype(np.float64, copy=False), unit[complete]),
-        minimum=np.fmin.reduce(finite, axis=1, initial=np.inf).astype(np.float64),
-        maximum=np.fmax.reduce(finite, axis=1, initial=-np.inf).astype(np.float64),
+        moments=FeatureMoments.of(kept.astype(np.float64, copy=False), unit[usable], has_holes=has_holes),
+        minimum=lowest,
+        maximum=highest,
         missing=missing.sum(axis=1),
         infinite=infinite.sum(axis=1),
         patterns=_patterns(missing),
-        reservoir=reservoir_of(leaf, names[leaf.partition], seed, RESERVOIR_ROWS, complete & (unit > 0)),
-        categories={name: _category_counts(column) for name, column in leaf.carried.items()},
+        reservoir=reservoir_of(leaf, names[leaf.partition], seed, RESERVOIR_ROWS, counted),
+        categories={name: _category_counts(column, usable) for name, column in leaf.carried.items()},
     )
+
+
+def _extremes(values: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
+    lowest, highest = np.fmin.reduce(values, axis=1, initial=np.inf), np.fmax.reduce(values, axis=1, initial=-np.inf)
+    return lowest.astype(np.float64), highest.astype(np.float64)
 
 
 def _patterns(missing: NDArray[np.bool_]) -> Counter[str]:
@@ -257,15 +245,19 @@ def _patterns(missing: NDArray[np.bool_]) -> Counter[str]:
     return found + Counter({"0" * len(missing): n_complete})
 
 
-def _category_counts(column: Iterable[object]) -> Counter[str]:
-    counted = column.value_counts()  # type: ignore[attr-defined]
-    return Counter({"" if v["values"] is None else str(v["values"]): int(v["counts"]) for v in counted.to_pylist()})
+def _category_counts(column: Any, usable: NDArray[np.bool_]) -> Counter[str | None]:
+    counted = (column if usable.all() else column.filter(pa.array(usable))).value_counts()
+    values = counted.field("values")
+    plain = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
+    return Counter(
+        dict(zip(plain.cast(pa.large_string()).to_pylist(), counted.field("counts").to_pylist(), strict=True))
+    )
 
 
-def _capped(counts: Counter[str], limit: int) -> Counter[str]:
+def _capped(counts: Counter[Any], limit: int) -> Counter[Any]:
     if len(counts) <= limit:
         return counts
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    kept = Counter(dict(ranked[: limit - 1]))
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0] or ""))
+    kept: Counter[Any] = Counter(dict(ranked[: limit - 1]))
     kept["other"] += sum(n for _, n in ranked[limit - 1 :])
     return kept

@@ -16,21 +16,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 from gmmdask.errors import SettingsError
-from gmmdask.settings_keys import PREFIX, nearest, unknown_variable
+from gmmdask.settings_keys import PREFIX, Section, nearest, unknown_variable
+from gmmdask.settings_preparation import Preparation
 
 DECISIVE = {"features", "describe", "segmentation", "preparation", "grid", "training", "anomalies"}
 SECRETS = re.compile(r"secret|token|passw|^key$|access_key|credential", re.IGNORECASE)
@@ -83,12 +75,6 @@ Address = Annotated[str, Field(min_length=1), BeforeValidator(_without_password)
 StorageOptions = Annotated[dict[str, Any], BeforeValidator(_without_secrets)]
 
 
-class Section(BaseModel):
-    """A table of the file: unknown keys are refused, and nothing changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class Segmentation(Section):
     """`[segmentation]`: its name in the warehouse, and whether ids are unique in the lake or per date."""
 
@@ -104,14 +90,6 @@ class Lake(Section):
     weight: Name | None = None
     date: Name | None = None
     storage_options: StorageOptions = Field(default_factory=dict)
-
-
-class Preparation(Section):
-    """`[preparation]`: how columns become the numbers that are clustered."""
-
-    scale: Literal["standard", "none"] = "standard"
-    missing: Literal["drop"] = "drop"
-    drop_constant: bool = False
 
 
 class Grid(Section):
@@ -227,6 +205,8 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         _require_distinct("features", self.features)
         _require_distinct("describe", self.describe)
+        _require_distinct("preparation.one_hot", self.preparation.one_hot)
+        self.preparation.require_features(self.features)
         _require_distinct("grid.n_components", self.grid.n_components)
         _require_distinct("grid.covariance_types", self.grid.covariance_types)
         for name in self.features:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
-from typing import get_origin
+from typing import get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 PREFIX = "GMMDASK_"
 """What every environment variable that overrides a key begins with."""
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are refused, and nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def nearest(model: type[BaseModel], key: str, spelled: Callable[[str], str] = str) -> str:
@@ -59,3 +65,8 @@ def _known(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, bool
         yield prefix + name, get_origin(info.annotation) is dict
         if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
             yield from _known(info.annotation, f"{prefix}{name}.")
+        for value in get_args(info.annotation):
+            if isinstance(value, type) and issubclass(
+                value, BaseModel
+            ):  # a table of tables, each under a name of its own
+                yield from _known(value, f"{prefix}{name}.NAME.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gmmdask.nightly.preparing import imputed
 from gmmdask.preparation.advice import ColumnEvidence, advise, sentences
 from gmmdask.settings import Settings
 from gmmdask.training.results import Progress
@@ -23,11 +24,15 @@ def tell(warnings: tuple[str, ...], progress: Progress | None) -> None:
 
 
 def _evidence(survey: Survey, settings: Settings) -> ColumnEvidence:
+    preparation = settings.preparation
     return ColumnEvidence(
         features=survey.features,
         values=survey.reservoir.values,
         minimum=survey.minimum,
         maximum=survey.maximum,
         missing=survey.missing / survey.n_rows,
+        categories=preparation.one_hot,
+        imputed=imputed(settings),
+        transformed=tuple(name for name in survey.features if preparation.of(name).transform != "none"),
         covariance_types=settings.grid.covariance_types,
     )

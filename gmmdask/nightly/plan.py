@@ -242,6 +242,7 @@ def open_night_lake(settings: Settings) -> Lake:
         id_column=source.id,
         weight_column=source.weight,
         date_key=source.date,
+        categories=settings.preparation.one_hot,
         storage_options=source.storage_options,
     )
     lake.carry(source.id, *settings.describe)  # refuses unknown names here, at the door

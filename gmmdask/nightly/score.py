@@ -79,7 +79,7 @@ def _stage(
     publications = publications_of(plan, settings, training)
     _check_ids(attempt, publications, scores, settings)
     at("ids checked")
-    empty = SegmentSums.empty(training.model.segments, settings.describe)
+    empty = SegmentSums.empty(training.model.segments, counted(settings))
     sums = combine_sums((score.sums for score in scores), empty)
     if progress is not None:
         progress("score", 1, 1, f"{int(sums.statuses.sum()):,} rows, {sums.n_scored:,} with a segment")
@@ -104,11 +104,16 @@ def _score(
         attempt=attempt,
         dates=tuple(date.fromisoformat(file.date) for file in lake.files),
         id_column=settings.source.id,
-        describe=settings.describe,
+        describe=counted(settings),
     )
     # The weight decides nothing here, and a bad one must not keep a row from its segment.
-    source = replace(lake, weight_column=None).carry(settings.source.id, *settings.describe)
+    source = replace(lake, weight_column=None).carry(settings.source.id, *counted(settings))
     return score_source(source, engine, task)
+
+
+def counted(settings: Settings) -> tuple[str, ...]:
+    """Return the columns whose values are counted per segment: described ones, and those clustered as categories."""
+    return (*settings.describe, *settings.preparation.one_hot)
 
 
 def publications_of(plan: NightPlan, settings: Settings, training: Training) -> list[Publication]:

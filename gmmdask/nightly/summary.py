@@ -14,6 +14,7 @@ from rich.table import Table
 
 from gmmdask.nightly.model import bundle_uri
 from gmmdask.nightly.night import Night
+from gmmdask.nightly.score import counted
 from gmmdask.settings import Settings
 from gmmdask.warehouse import Release
 
@@ -53,7 +54,7 @@ def print_segments(tables: Mapping[str, Sequence[Row]], settings: Settings, cons
     """Print what segments look like, out of the rows of `segments` and `segment_profiles`."""
     if tables["segments"]:
         console.print("\n[bold]Segments[/]: rows, and means in original units", _segments(tables, settings), sep="\n")
-    if settings.describe:
+    if counted(settings):
         console.print("[bold]Most frequent[/] in each, with its share", _described(tables, settings), sep="\n")
 
 
@@ -123,7 +124,7 @@ def _who(row: Row, is_named: bool) -> list[str]:
 
 def _described(tables: Mapping[str, Sequence[Row]], settings: Settings) -> Table:
     top = _most_frequent(tables["segment_profiles"])
-    columns = list(settings.describe[:SHOWN_FEATURES])
+    columns = list(counted(settings)[:SHOWN_FEATURES])
     is_named = any(row["name"] for row in tables["segments"])
     shown = _table(["id", *columns], is_named)
     for row in tables["segments"]:

@@ -71,11 +71,13 @@ def segment_rows(training: Training, sums: SegmentSums) -> list[Row]:
 
 def profile_rows(training: Training, sums: SegmentSums) -> Iterator[Row]:
     """Yield the profiles of every segment with rows, and of all scored rows together."""
-    yield from _profile(sums.whole(), [None])
-    yield from _profile(sums, training.model.segments.segment_ids)
+    imputed = training.model.segments.recipe.imputed
+    yield from _profile(sums.whole(), [None], imputed)
+    yield from _profile(sums, training.model.segments.segment_ids, imputed)
 
 
-def _profile(sums: SegmentSums, segment_ids: Sequence[int | None]) -> Iterator[Row]:
+def _profile(sums: SegmentSums, segment_ids: Sequence[int | None], imputed: Sequence[str]) -> Iterator[Row]:
+    missing = sums.missing_share()
     statistics = {
         "mean": sums.mean(),
         "sd": sums.standard_deviation(),
@@ -88,7 +90,10 @@ def _profile(sums: SegmentSums, segment_ids: Sequence[int | None]) -> Iterator[R
             continue
         for number, feature in enumerate(sums.features):
             for statistic, values in statistics.items():
-                yield _measured(segment_id, feature, None, statistic, float(values[position, number]), "feature")
+                if sums.present[position, number]:
+                    yield _measured(segment_id, feature, None, statistic, float(values[position, number]), "feature")
+            if feature in imputed:
+                yield _measured(segment_id, feature, None, "missing", float(missing[position, number]), "share")
         for feature, categories in sums.categories.items():
             for category in sorted(categories):
                 if count := int(categories[category][position]):
@@ -146,7 +151,7 @@ def lineage_rows(plan: NightPlan, training: Training, scores: Sequence[Partition
 
 def run_row(plan: NightPlan, settings: Settings, training: Training, sums: SegmentSums, finished_at: datetime) -> Row:
     """Return the row of the run itself."""
-    ok, missing, invalid = (int(count) for count in sums.statuses)
+    ok, missing, invalid, unseen = (int(count) for count in sums.statuses)
     model = training.model
     return {
         "run_key": plan.run_key,
@@ -158,10 +163,10 @@ def run_row(plan: NightPlan, settings: Settings, training: Training, sums: Segme
         "reason": _reason(plan, training),
         "started_at": plan.started_at,
         "finished_at": finished_at,
-        "rows_total": ok + missing + invalid,
+        "rows_total": ok + missing + invalid + unseen,
         "rows_ok": ok,
         "rows_missing": missing,
-        "rows_unseen": 0,
+        "rows_unseen": unseen,
         "rows_invalid": invalid,
         "rows_anomalous": None if model.segments.anomaly_threshold is None else int(sums.anomalies.sum()),
         "anomaly_threshold": model.segments.anomaly_threshold,

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from gmmdask.engine import Engine
-from gmmdask.errors import EmptyDataError, InvalidInputError, NoSoundCandidateError
+from gmmdask.errors import InvalidInputError, NoSoundCandidateError
 from gmmdask.lake import PreparedSource, TrainingRows
 from gmmdask.nightly.advising import column_warnings, tell
 from gmmdask.nightly.model import NightModel, fingerprint, load_night_model
 from gmmdask.nightly.plan import NightPlan
-from gmmdask.preparation import Evidence, Moments, NumericPolicy, Recipe
-from gmmdask.preparation import learn_recipe as learn
+from gmmdask.nightly.preparing import imputed, learn_recipe, surveyed
+from gmmdask.preparation import Recipe
 from gmmdask.scoring import SegmentModel, score_leaf
 from gmmdask.settings import Settings
 from gmmdask.training.grid import fit_grid
@@ -82,14 +82,14 @@ def train_model(
     if progress is not None:
         progress("pass 0", 0, 1, f"{len(plan.training_lake.files)} partitions")
     rows = TrainingRows(lake=plan.training_lake, id_column=settings.source.id, seed=settings.grid.seed)
-    survey = survey_source(rows, engine, seed=settings.grid.seed)
+    survey = survey_source(surveyed(rows, settings), engine, seed=settings.grid.seed, imputed=imputed(settings))
     at("surveyed")
     recipe = learn_recipe(survey, settings)
     if progress is not None:
-        progress("pass 0", 1, 1, f"{survey.n_rows:,} rows, {survey.moments.n_rows:,} of them complete")
+        progress("pass 0", 1, 1, f"{survey.n_rows:,} rows, {survey.moments.n_rows:,} of them usable")
     warnings = column_warnings(survey, settings)
     tell(warnings, progress)
-    surveyed = time.perf_counter()
+    learned = time.perf_counter()
     prepared = PreparedSource(source=rows, recipe=recipe, infinite="drop")
     grid = fit_grid(prepared, engine, survey.prepared(recipe), grid_spec(settings), progress)
     at("fitted")
@@ -102,14 +102,21 @@ def train_model(
         ),
         grid=grid,
         rows=survey.moments.n_rows,
-        seconds={"survey": surveyed - began, "fit": time.perf_counter() - surveyed},
+        seconds={"survey": learned - began, "fit": time.perf_counter() - learned},
         warnings=warnings,
     )
 
 
 def _kept(plan: NightPlan, settings: Settings) -> NightModel:
     model = load_night_model(settings, str(plan.champion_id))
-    learned = model.segments.recipe.features
+    recipe = model.segments.recipe
+    learned = recipe.features
+    if set(recipe.category_features) != set(settings.preparation.one_hot):
+        raise InvalidInputError(
+            f"model {plan.champion_id} was trained with {_listed(recipe.category_features)} as categories, and "
+            f"preparation.one_hot has {_listed(settings.preparation.one_hot)}; go back to the former, or make a new "
+            "champion with --refit"
+        )
     if learned != settings.features:
         raise InvalidInputError(
             f"model {plan.champion_id} was trained on the features {', '.join(learned)}, and the settings have "
@@ -118,33 +125,8 @@ def _kept(plan: NightPlan, settings: Settings) -> NightModel:
     return model
 
 
-def learn_recipe(survey: Survey, settings: Settings) -> Recipe:
-    """Make the recipe from what pass 0 found in the rows that will be fitted.
-
-    Raises
-    ------
-    EmptyDataError
-        A column has no value, or no row has all of them.
-    InvalidInputError
-        A column is constant.
-    """
-    present = survey.n_rows - survey.missing - survey.infinite
-    if (present > 0).all() and survey.moments.mass <= 0:
-        cells = ", ".join(f"{name} in {n}" for name, n in zip(survey.features, survey.missing, strict=True) if n)
-        raise EmptyDataError(
-            f"none of the {survey.n_rows} rows has a finite value in every feature (missing: {cells or 'none'}); "
-            "leave out the emptiest features"
-        )
-    moments = Moments(
-        features=survey.features,
-        count=present,
-        mean=survey.moments.mean,
-        variance=survey.moments.variance,
-        minimum=survey.minimum,
-        maximum=survey.maximum,
-    )
-    policies = dict.fromkeys(survey.features, NumericPolicy(scale=settings.preparation.scale))
-    return learn(Evidence(moments=moments), policies, drop_constant=settings.preparation.drop_constant)
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "nothing"
 
 
 def grid_spec(settings: Settings) -> GridSpec:

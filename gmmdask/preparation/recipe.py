@@ -111,6 +111,16 @@ class Recipe:
         return tuple(column.name for column in self.columns if column.fill is not None)
 
     @cached_property
+    def numeric_features(self) -> tuple[str, ...]:
+        """Names of the columns that are numbers and are used."""
+        return tuple(column.name for column in self._used_columns if isinstance(column, NumericColumn))
+
+    @cached_property
+    def is_linear(self) -> bool:
+        """Whether all columns used are numbers and none is transformed: prepared values are raw ones, moved and scaled."""
+        return not self._curved and len(self.numeric_features) == len(self._used)
+
+    @cached_property
     def category_features(self) -> tuple[str, ...]:
         """Names of the columns that are categories; their raw values are `category_code` numbers."""
         return tuple(column.name for column in self.columns if isinstance(column, CategoryColumn))

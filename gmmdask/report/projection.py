@@ -137,7 +137,7 @@ def _scored(model: SegmentModel, sample: NDArray[Any] | None) -> tuple[FloatArra
 
 
 def _are_plain(recipe: Recipe) -> bool:
-    return len(recipe.prepared_features) == len(recipe.features) == 2
+    return recipe.is_linear and len(recipe.prepared_features) == len(recipe.features) == 2
 
 
 def _raw(recipe: Recipe, prepared: FloatArray) -> FloatArray:

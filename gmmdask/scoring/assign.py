@@ -22,7 +22,7 @@ from gmmdask.preparation.recipe import Recipe, RowStatus
 
 FloatArray = NDArray[np.float64]
 
-STATUS_NAMES = ("ok", "missing", "invalid")
+STATUS_NAMES = ("ok", "missing", "invalid", "unseen")
 """What `assignments.status` says for each `RowStatus`."""
 
 LOWEST_LOG_DENSITY = -1e300
@@ -104,14 +104,14 @@ def score_leaf(values: NDArray[Any], model: SegmentModel) -> LeafScores:
     Parameters
     ----------
     values : ndarray of shape (n_features, n_rows)
-        Raw values in the order of the recipe, NaN where missing.
+        Raw values in the order of the recipe, NaN where missing, codes where a column is a category.
     model : SegmentModel
     """
-    prepared, _ = model.recipe.apply(values)
+    prepared, kept = model.recipe.apply(values)
     rows = score_rows(prepared, model.parameters, model.reference)
     component = rows.responsibilities.argmax(axis=0) if prepared.shape[1] else np.empty(0, dtype=np.int64)
     scores = LeafScores(
-        status=model.recipe.status(values),
+        status=np.zeros(len(kept), dtype=np.uint8) if kept.all() else model.recipe.status(values),
         component=component,
         probability=np.take_along_axis(rows.responsibilities, component[None], axis=0)[0],
         log_density=rows.log_densities + model.recipe.log_jacobian(values),

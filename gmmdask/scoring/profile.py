@@ -34,19 +34,21 @@ class SegmentSums:
     Parameters
     ----------
     features : tuple of str
-        Columns that are profiled: those that the model uses.
+        Columns whose moments are profiled: the numbers that the model uses.
     centres : ndarray of shape (n_segments, n_features)
         What the moments of each segment are about, in original units.
-    statuses : ndarray of shape (3,), int64
+    statuses : ndarray of shape (4,), int64
         Rows by `RowStatus`.
     rows, certain, anomalies : ndarray of shape (n_segments,), int64
         Rows; of these with a probability of at least 0.9; and those flagged as anomalies.
     probability, log_density : ndarray of shape (n_segments,)
         Sums over rows; the second in nats, original units.
+    present : ndarray of shape (n_segments, n_features), int64
+        Rows that have a value: all but those in which it was filled.
     first, second : ndarray of shape (n_segments, n_features)
-        Sums of x − centre and of its square.
+        Sums of x − centre and of its square over these.
     minimum, maximum : ndarray of shape (n_segments, n_features)
-        ∞ and −∞ where a segment has no row.
+        Over these; ∞ and −∞ where a segment has none.
     categories : mapping of str to mapping of str to ndarray of shape (n_segments,)
         For every described column the rows by value; of more than 1,000 values, the rarer ones count as "(other)".
     """
@@ -59,6 +61,7 @@ class SegmentSums:
     anomalies: NDArray[np.int64]
     probability: FloatArray
     log_density: FloatArray
+    present: NDArray[np.int64]
     first: FloatArray
     second: FloatArray
     minimum: FloatArray
@@ -68,7 +71,7 @@ class SegmentSums:
     @classmethod
     def empty(cls, model: SegmentModel, describe: Iterable[str] = ()) -> SegmentSums:
         """Return the sums over no rows at all."""
-        features = model.recipe.prepared_features
+        features = model.recipe.numeric_features
         shape = (model.n_segments, len(features))
         return cls(
             features=features,
@@ -79,6 +82,7 @@ class SegmentSums:
             anomalies=np.zeros(shape[0], dtype=np.int64),
             probability=np.zeros(shape[0]),
             log_density=np.zeros(shape[0]),
+            present=np.zeros(shape, dtype=np.int64),
             first=np.zeros(shape),
             second=np.zeros(shape),
             minimum=np.full(shape, np.inf),
@@ -97,6 +101,7 @@ class SegmentSums:
             anomalies=self.anomalies + other.anomalies,
             probability=self.probability + other.probability,
             log_density=self.log_density + other.log_density,
+            present=self.present + other.present,
             first=self.first + other.first,
             second=self.second + other.second,
             minimum=np.minimum(self.minimum, other.minimum),
@@ -112,22 +117,26 @@ class SegmentSums:
         return int(self.rows.sum())
 
     def mean(self) -> FloatArray:
-        """Return means in original units, shape (n_segments, n_features); NaN for a segment without rows."""
+        """Return means in original units, shape (n_segments, n_features); NaN for a segment without values."""
         with np.errstate(invalid="ignore"):
-            return self.centres + self.first / self.rows[:, None]
+            return self.centres + self.first / self.present
 
     def standard_deviation(self) -> FloatArray:
-        """Return standard deviations (dividing by the number of rows), in original units; NaN without rows."""
+        """Return standard deviations (dividing by the number of values), in original units; NaN without values."""
         with np.errstate(invalid="ignore"):
-            shift = self.first / self.rows[:, None]
-            return np.sqrt(np.maximum(self.second / self.rows[:, None] - shift**2, 0.0))
+            shift = self.first / self.present
+            return np.sqrt(np.maximum(self.second / self.present - shift**2, 0.0))
+
+    def missing_share(self) -> FloatArray:
+        """Return the share of each segment's rows without a value, by feature; NaN for a segment without rows."""
+        with np.errstate(invalid="ignore"):
+            return 1.0 - self.present / self.rows[:, None]
 
     def whole(self) -> SegmentSums:
         """Return the sums over all segments together, as a single one."""
         centre = self.centres.mean(axis=0)
         offsets = self.centres - centre
-        rows = self.rows[:, None]
-        second = self.second + 2 * offsets * self.first + rows * offsets**2
+        second = self.second + 2 * offsets * self.first + self.present * offsets**2
         return SegmentSums(
             features=self.features,
             centres=centre[None],
@@ -137,7 +146,8 @@ class SegmentSums:
             anomalies=self.anomalies.sum(keepdims=True),
             probability=self.probability.sum(keepdims=True),
             log_density=self.log_density.sum(keepdims=True),
-            first=(self.first + rows * offsets).sum(axis=0, keepdims=True),
+            present=self.present.sum(axis=0, keepdims=True),
+            first=(self.first + self.present * offsets).sum(axis=0, keepdims=True),
             second=second.sum(axis=0, keepdims=True),
             minimum=self.minimum.min(axis=0, keepdims=True),
             maximum=self.maximum.max(axis=0, keepdims=True),
@@ -154,8 +164,8 @@ def combine_sums(parts: Iterable[SegmentSums], empty: SegmentSums) -> SegmentSum
 
 
 def used_rows(model: SegmentModel) -> list[int]:
-    """Return the positions of the features that the model uses among the raw ones."""
-    return [model.recipe.features.index(name) for name in model.recipe.prepared_features]
+    """Return the positions among the raw features of the numbers that the model uses."""
+    return [model.recipe.features.index(name) for name in model.recipe.numeric_features]
 
 
 def profile_leaf(
@@ -170,9 +180,9 @@ def profile_leaf(
     scores : LeafScores
     model : SegmentModel
     described : mapping of str to pyarrow.Array
-        The described columns, one value a row.
+        The described columns, and those that are clustered as categories, one value a row.
     """
-    k, features = model.n_segments, model.recipe.prepared_features
+    k, features = model.n_segments, model.recipe.numeric_features
     component = scores.component
     anomalies = is_anomaly(scores, model)
     used = values if len(features) == len(values) else values[used_rows(model)]
@@ -199,8 +209,9 @@ def _sums(component: NDArray[np.int64], values: FloatArray, k: int) -> FloatArra
     return np.asarray(np.bincount(component, values, minlength=k), dtype=np.float64)
 
 
-def _moments(values: NDArray[Any], scores: LeafScores, centres: FloatArray) -> dict[str, FloatArray]:
-    """Sum the rows segment by segment: sorted by segment, each is one contiguous piece."""
+def _moments(values: NDArray[Any], scores: LeafScores, centres: FloatArray) -> dict[str, Any]:
+    """Sum the values that are there segment by segment: sorted by segment, each is one contiguous piece."""
+    present = np.zeros(centres.shape, dtype=np.int64)
     first, second = np.zeros_like(centres), np.zeros_like(centres)
     minimum, maximum = np.full_like(centres, np.inf), np.full_like(centres, -np.inf)
     order = np.argsort(scores.component.astype(np.int16), kind="stable")
@@ -210,10 +221,23 @@ def _moments(values: NDArray[Any], scores: LeafScores, centres: FloatArray) -> d
     for k, (start, stop) in enumerate(zip([0, *stops[:-1]], stops, strict=True)):
         if start < stop:
             own = ordered[:, start:stop]
-            minimum[k], maximum[k] = own.min(axis=1), own.max(axis=1)
+            minimum[k], maximum[k] = (
+                np.fmin.reduce(own, axis=1, initial=np.inf),
+                np.fmax.reduce(own, axis=1, initial=-np.inf),
+            )
             own -= centres[k][:, None]
+            present[k] = stop - start
             first[k], second[k] = own.sum(axis=1), np.einsum("ji,ji->j", own, own)
-    return {"first": first, "second": second, "minimum": minimum, "maximum": maximum}
+            if np.isnan(first[k]).any():
+                present[k], first[k], second[k] = _without_holes(own)
+    return {"present": present, "first": first, "second": second, "minimum": minimum, "maximum": maximum}
+
+
+def _without_holes(own: FloatArray) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
+    """Return number, sum and sum of squares of the values of each row that are not NaN; changes its argument."""
+    holes = np.isnan(own)
+    own[holes] = 0.0
+    return np.count_nonzero(~holes, axis=1), own.sum(axis=1), np.einsum("ji,ji->j", own, own)
 
 
 def _counts(column: Any, component: NDArray[np.int64], k: int) -> dict[str, NDArray[np.int64]]:

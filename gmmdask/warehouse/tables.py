@@ -130,7 +130,10 @@ SEGMENT_PROFILES = Table(
         _integer("segment_id", "the segment; NULL for all scored rows together", nullable=True),
         _text("feature", "column of the lake, clustered or only described"),
         _text("category", "value of a categorical column; NULL for numeric ones", nullable=True),
-        _text("statistic", "what is measured: mean, sd, min, max, quantile_0.05, count, share, ..."),
+        _text(
+            "statistic",
+            "what is measured: mean, sd, min, max, quantile_0.05, count, share, missing (rows that were filled), ...",
+        ),
         _number("value", "the measurement", "see unit"),
         _text("unit", "rows, share (0 to 1), or feature: the unit of the column itself"),
     ),

@@ -87,6 +87,8 @@ def test_the_hash_covers_what_can_change_a_result_and_nothing_else(tmp_path):
         {"[1, 2, 3]": "[1, 2]"},
         {"[warehouse]": "[anomalies]\nquantile = 0.5\n[warehouse]"},
         {"[grid]": '[preparation]\nscale = "none"\n[grid]'},
+        {"[grid]": '[preparation.columns.speed]\nmissing = "mean"\n[grid]'},
+        {"[grid]": '[preparation]\none_hot = ["speed"]\n[grid]'},
         {'name = "birds"': 'name = "birds"\nentity = "snapshot"'},
         {'id = "ring"': 'id = "tag"'},
     ]
@@ -131,6 +133,66 @@ MISTAKES = [
     ({"[grid]": '[alerts]\nwebhook = "https://x/hid den"\n[grid]'}, r"alerts\.webhook: this is no http"),
     ({"[grid]": "[grid"}, r"not valid TOML"),
 ]
+
+
+def prepared(text: str) -> dict[str, str]:
+    return {"[grid]": f"[preparation]\n{text}\n[grid]"}
+
+
+MISTAKES += [
+    (prepared('scale = "max"'), r"preparation\.scale = 'max': .*'minmax'"),
+    (
+        prepared('missing = "meen"'),
+        r"preparation\.missing: 'meen' is neither a number nor one of drop, mean, median, mode",
+    ),
+    (prepared("missing = true"), r"preparation\.missing: True is neither a number"),
+    (prepared("missing = nan"), r"preparation\.missing: nan is neither a number"),
+    (
+        prepared("[preparation.columns.sped]\nscale = 'none'"),
+        r"columns\.sped: 'sped' is not among the features \(speed",
+    ),
+    (prepared("one_hot = ['colour']"), r"preparation\.one_hot: 'colour' is not among the features"),
+    (prepared("one_hot = ['speed', 'speed']"), r"preparation\.one_hot: 'speed' is given more than once"),
+    (
+        prepared("one_hot = ['speed']\n[preparation.columns.speed]\ntransform = 'arcsinh'"),
+        r"'speed' is in one_hot, and",
+    ),
+    (prepared("one_hot = ['speed']\n[preparation.columns.speed]\nscale = 'none'"), r"a category has no scale"),
+    (prepared("one_hot = ['speed']\nmissing = 'mean'"), r"preparation\.missing = 'mean' cannot fill 'speed'"),
+    (
+        prepared("one_hot = ['speed']\n[preparation.columns.speed]\nmissing = 7"),
+        r"columns\.speed\.missing = 7\.0 cannot fill 'speed'.*a text that becomes a category",
+    ),
+    (
+        prepared("[preparation.columns.speed]\nmissing = 'fast'"),
+        r"columns\.speed\.missing = 'fast': a number is filled",
+    ),
+    (
+        prepared("[preparation.columns.speed]\ntransfrom = 'arcsinh'"),
+        r"did you mean preparation\.columns\.NAME\.transform",
+    ),
+    (prepared("[preparation.columns.speed]\ntransform = 'log'"), r"preparation\.columns\.speed\.transform = 'log'"),
+]
+
+
+def test_what_is_asked_for_one_feature_goes_before_what_is_asked_for_all(tmp_path):
+    text = "missing = 'mean'\nscale = 'none'\n[preparation.columns.speed]\nmissing = 0\n"
+    preparation = loaded(tmp_path, prepared(text)).preparation
+    assert preparation.of("speed").model_dump() == {"transform": "none", "scale": "none", "missing": 0.0}
+    assert preparation.of("weight").model_dump() == {"transform": "none", "scale": "none", "missing": "mean"}
+
+
+def test_a_category_may_be_filled_with_a_text_that_looks_like_a_number(tmp_path):
+    text = "one_hot = ['speed']\n[preparation.columns.speed]\nmissing = '-1'"
+    assert loaded(tmp_path, prepared(text)).preparation.of("speed").missing == "-1"
+
+
+def test_preparation_can_come_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("GMMDASK_PREPARATION__MISSING", "2.5")
+    monkeypatch.setenv("GMMDASK_PREPARATION__ONE_HOT", '["speed"]')
+    monkeypatch.setenv("GMMDASK_PREPARATION__COLUMNS", '{"speed": {"missing": "mode"}}')
+    preparation = loaded(tmp_path).preparation
+    assert (preparation.missing, preparation.one_hot, preparation.of("speed").missing) == (2.5, ("speed",), "mode")
 
 
 @pytest.mark.parametrize(("changes", "told"), MISTAKES)

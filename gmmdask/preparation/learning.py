@@ -327,6 +327,7 @@ def _require_moments(moments: Moments) -> None:
     for number, name in enumerate(moments.features):
         if not moments.count[number] > 0:
             raise EmptyDataError(f"column {name!r} has no value in any row; leave it out")
+    for number, name in enumerate(moments.features):
         found = [values[number] for values in (moments.mean, moments.variance, moments.minimum, moments.maximum)]
         if not np.isfinite(found).all():
             raise InvalidInputError(

@@ -146,13 +146,13 @@ class Recipe:
                 codes[column.is_unseen(column.filled(row)) & (codes == RowStatus.OK)] = RowStatus.UNSEEN
         required = [j for j in self._used if self.columns[j].fill is None]
         codes[np.isnan(values[required]).any(axis=0)] = RowStatus.MISSING
-        codes[np.isinf(values[self._used]).any(axis=0)] = RowStatus.INVALID
+        codes[np.isinf(self._selected(values)).any(axis=0)] = RowStatus.INVALID
         return codes
 
     def kept(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which rows have the status OK, shape (n_rows,)."""
         if self.is_affine:
-            return np.asarray(np.isfinite(values[self._used]).all(axis=0))
+            return np.asarray(np.isfinite(self._selected(values)).all(axis=0))
         return np.equal(self.status(values), RowStatus.OK)
 
     def apply(self, values: NDArray[Any]) -> tuple[Floats, NDArray[np.bool_]]:
@@ -173,7 +173,7 @@ class Recipe:
             raise InvalidInputError(f"values of shape {values.shape} do not fit {len(self.features)} features")
         kept = self.kept(values)
         if self.is_affine:
-            used = values[self._used]
+            used = self._selected(values)
             prepared = (used if kept.all() else used[:, kept]).astype(np.float64)
             prepared -= self.centre[self._used, None]
             prepared /= self.scale[self._used, None]
@@ -268,6 +268,10 @@ class Recipe:
         columns = (column for column in self._used_columns if not _is_curved(column))
         scales = [column.scale for column in columns if isinstance(column, NumericColumn)]
         return -float(np.log(scales).sum())
+
+    def _selected(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the raw rows that are used: without a copy where all are."""
+        return values if len(self._used) == len(self.columns) else values[self._used]
 
     def _rows(self, values: NDArray[Any]) -> Iterator[tuple[Column, Floats]]:
         """Yield the columns that are used with their raw rows."""

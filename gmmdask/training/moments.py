@@ -39,7 +39,7 @@ class FeatureMoments:
     def of(cls, values: FloatArray, weights: FloatArray, *, has_holes: bool = False) -> FeatureMoments:
         """Return the moments of usable rows, shape (n_features, n_rows); with holes, NaN where a value is missing."""
         mass = float(weights.sum())
-        if has_holes:
+        if has_holes and values.shape[1]:
             present, mean, deviations = _with_holes(values, weights)
         else:
             centre = values[:, :1] if values.shape[1] else np.zeros((len(values), 1))

@@ -44,7 +44,7 @@ def test_sums_are_those_of_a_loop_over_rows():
     scores = score_leaf(values, MODEL)
     sums = sums_of(values, colour)
     scored = np.flatnonzero(scores.scored)
-    assert sums.statuses.tolist() == [int((scores.status == code).sum()) for code in range(3)]
+    assert sums.statuses.tolist() == [int((scores.status == code).sum()) for code in range(4)]
     for k in range(3):
         own = [row for row, component in zip(scored, scores.component, strict=True) if component == k]
         at = scores.component == k

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import reduce
 from itertools import pairwise
 
@@ -12,16 +13,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
 
+from gmmdask.engine import LocalEngine
 from gmmdask.errors import EmptyDataError, InvalidInputError
-from gmmdask.preparation import Recipe
+from gmmdask.lake import ArraySource
+from gmmdask.preparation import NumericColumn, Recipe
 from gmmdask.source import Leaf
 from gmmdask.training import reservoir
 from gmmdask.training.reservoir import row_keys
-from gmmdask.training.survey import Survey, survey_leaf
+from gmmdask.training.survey import Survey, survey_leaf, survey_source
 from tests.training.worlds import surveyed, three_clusters
 
 
-def surveys(values: np.ndarray, weights: np.ndarray, edges: list[int], labels: list[str]) -> list[Survey]:
+def surveys(
+    values: np.ndarray,
+    weights: np.ndarray,
+    edges: list[int],
+    labels: list[str | None],
+    imputed: tuple[str, ...] = (),
+) -> list[Survey]:
     """Survey consecutive leaves of one partition."""
     return [
         survey_leaf(
@@ -36,6 +45,7 @@ def surveys(values: np.ndarray, weights: np.ndarray, edges: list[int], labels: l
             ("x", "y"),
             ("p",),
             7,
+            imputed,
         )
         for i, (a, b) in enumerate(pairwise(edges))
     ]
@@ -69,6 +79,57 @@ def test_surveys_of_parts_combine_to_the_survey_of_the_whole(seed: int, n: int, 
         np.testing.assert_allclose(total.moments.mean, mean, rtol=1e-14)
         np.testing.assert_allclose(total.moments.variance, ((x - mean[:, None]) ** 2) @ w / w.sum(), atol=1e-6)
         assert total.moments.squared_mass == pytest.approx((w**2).sum())
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.lists(st.integers(0, 40), max_size=4))
+def test_cells_that_will_be_filled_make_no_row_unusable(seed: int, n: int, cuts: list[int]) -> None:
+    """Counts, extremes and sample exactly, moments to rounding, against NumPy on the present cells."""
+    random = np.random.default_rng(seed)
+    values = random.normal(size=(2, n)) * 10 + 1e6
+    values[random.uniform(size=values.shape) < 0.3] = np.nan
+    values[random.uniform(size=values.shape) < 0.02] = np.inf
+    weights = random.choice([0.0, 1.0, 2.5], size=n)
+    labels = random.choice(["red", "green"], size=n).tolist()
+    labels[::7] = [None] * len(labels[::7])
+    edges = [0, *sorted(min(c, n) for c in cuts), n]
+    total = reduce(Survey.combine, surveys(values, weights, edges, labels, imputed=("y",)))
+    usable = np.isfinite(values[0]) & ~np.isinf(values[1])
+    moments = total.moments
+    assert (total.n_rows, moments.n_rows) == (n, usable.sum())
+    assert (moments.mass, moments.squared_mass) == (weights[usable].sum(), (weights[usable] ** 2).sum())
+    assert total.categories["colour"] == Counter(label for label, kept in zip(labels, usable, strict=True) if kept)
+    counted = usable & (weights > 0)
+    np.testing.assert_array_equal(total.reservoir.ordered().values, values[:, counted])
+    for j in range(2):
+        there = counted & ~np.isnan(values[j])
+        w, x = weights[there], values[j, there]
+        assert moments.present[j] == w.sum()
+        assert (total.minimum[j], total.maximum[j]) == (x.min(initial=np.inf), x.max(initial=-np.inf))
+        if len(x):
+            assert moments.mean[j] == pytest.approx(w @ x / w.sum(), rel=1e-14)
+            assert moments.variance[j] == pytest.approx(w @ (x - w @ x / w.sum()) ** 2 / w.sum(), abs=1e-6)
+
+
+def test_a_prepared_survey_of_filled_and_bent_columns_keeps_the_exact_rows_and_weights() -> None:
+    """Moments to rounding, for the sample holds all rows; weights of 2 count as repeated rows."""
+    values = three_clusters(300)
+    values[::9, 1] = np.nan
+    recipe = Recipe(
+        columns=(
+            NumericColumn(name="x0", transform="arcsinh", middle=1.0, spread=2.0, centre=0.5, scale=3.0),
+            NumericColumn(name="x1", fill=4.0, fill_rule="constant"),
+        )
+    )
+    source = ArraySource.of(values, np.full(300, 2.0))
+    prepared = survey_source(source, LocalEngine(), imputed=("x1",)).prepared(recipe)
+    expected, kept = recipe.apply(values.T)
+    assert kept.all()
+    moments = prepared.moments
+    assert (moments.n_rows, moments.mass, moments.squared_mass) == (300, 600.0, 1200.0)
+    np.testing.assert_allclose(moments.mean, expected.mean(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(moments.variance, expected.var(axis=1), rtol=1e-12)
+    np.testing.assert_array_equal(prepared.minimum, expected.min(axis=1))
+    prepared.require_complete()
 
 
 def test_the_reservoir_is_the_same_rows_for_any_partitioning_and_fair_over_sorted_data(

@@ -265,7 +265,7 @@ def test_too_many_categories_are_refused_and_nothing_is_written(tmp_path: Path) 
     )
     for number in range(2):
         write_day(tmp_path, number, orders(number).append_column("id2", orders(number)["id"]))
-    with pytest.raises(InvalidInputError, match="column 'id2' has 380 categories or more.*put it under describe"):
+    with pytest.raises(InvalidInputError, match=r"column 'id2' has 3\d\d categories or more.*put it under describe"):
         run_night(settings)
     assert files_below(tmp_path) == []
 

@@ -201,7 +201,7 @@ def counting_cost(n_rows: int, repeats: int) -> tuple[float, float]:
         means=np.concatenate([world.means, world.means + 0.5]),
         covariances=np.concatenate([world.factors @ world.factors.transpose(0, 2, 1)] * 2),
     )
-    recipe = Recipe(features=FEATURES, centre=np.zeros(6), scale=np.ones(6))
+    recipe = Recipe.affine(features=FEATURES, centre=np.zeros(6), scale=np.ones(6))
     reference = Reference.of(parameters)
     model = SegmentModel(recipe=recipe, parameters=parameters, reference=reference, segment_ids=tuple(range(10)))
     contestants = {"count": timed(lambda: count_rows(rows, bins)), "score": timed(lambda: score_leaf(rows, model))}

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import plotly.graph_objects as go
 
-from gmmdask.report.figures import BOUNDARY_COLOUR, CORE_COLOUR, FONT, INK, LINE, QUIET, colour
+from gmmdask.report.figures import BOUNDARY_COLOUR, CORE_COLOUR, QUIET, colour
+from gmmdask.report.trend.axes import DAY, Picture, aligned, logarithmic_ticks
 from gmmdask.report.trend.findings import Day, Gain, Life, Night, Trend
 from gmmdask.report.wording import brief, count, day, duration, measure, nats, percent, plain, shortened
-
-LEFT, RIGHT = 84, 14
-"""Margins in pixels, the same everywhere, so that dates lie below each other."""
 
 MODEL_SHADES = ("#c9d8e6", "#e6dcc9", "#d3e4d3", "#e3d3e0")
 ALARM_COLOUR = "#b4401f"
@@ -23,7 +20,6 @@ ACTION_COLOURS = {"keep": "#a9c8dd", "first": QUIET, "warm-start": BOUNDARY_COLO
 VERDICT_SYMBOLS = {"warm-start": "triangle-up", "refit": "star"}
 LONGEST_NAME = 40
 FEW_DATES = 60
-DAY = timedelta(days=1)
 MILLISECONDS = 86_400_000
 
 
@@ -35,21 +31,6 @@ class Reach:
     first: date
     last: date
     dates: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Picture:
-    """A figure before it lies over the common axis: its traces, its height in pixels, its own axis, and what is special.
-
-    A plotly figure checks itself with every change, so each is made of these in one go.
-    """
-
-    height: int
-    traces: Sequence[Mapping[str, Any]]
-    axis: Mapping[str, Any]
-    layout: Mapping[str, Any] = field(default_factory=dict)
-    has_legend: bool = False
-    has_dates: bool = True
 
 
 def figures(trend: Trend) -> dict[str, go.Figure]:
@@ -67,7 +48,7 @@ def figures(trend: Trend) -> dict[str, go.Figure]:
     drawn["rows"] = _rows(trend)
     if trend.nights:
         drawn["durations"] = _durations(trend)
-    return {name: _aligned(trend, picture) for name, picture in drawn.items()}
+    return {name: aligned(trend, picture) for name, picture in drawn.items()}
 
 
 def reaches(days: Sequence[Day]) -> Iterator[Reach]:
@@ -155,7 +136,11 @@ def _gains(known: Sequence[Gain], marks: Iterable[Mapping[str, Any]]) -> Picture
     }
     has_threshold = any(limit is not None for limit in limits)
     traces = [*([threshold] if has_threshold else []), statistic, *marks]
-    axis = {"type": "log", "title": {"text": "nats per row"}, **_ticks([y for one in traces for y in one["y"] if y])}
+    axis = {
+        "type": "log",
+        "title": {"text": "nats per row"},
+        **logarithmic_ticks([y for one in traces for y in one["y"] if y]),
+    }
     return Picture(height=280, traces=traces, axis=axis, has_legend=True)
 
 
@@ -183,19 +168,6 @@ def _marks(gains: Sequence[Gain], name: str, marker: Mapping[str, Any]) -> Mappi
         "name": name,
         "marker": marker,
         "hoverinfo": "skip",
-    }
-
-
-def _ticks(values: Sequence[float]) -> dict[str, Any]:
-    """Place labels of a logarithmic axis: 1, 2, 5 where it spans little, else the powers of ten alone."""
-    low, high = math.log10(min(values)) - 0.06, math.log10(max(values)) + 0.1
-    digits = (1, 2, 5) if high - low < 2.5 else (1,)
-    ticks = [digit * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for digit in digits]
-    return {
-        "range": [low, high],
-        "tickmode": "array",
-        "tickvals": ticks,
-        "ticktext": [f"{tick:.6f}".rstrip("0").rstrip(".") if tick >= 1e-6 else f"{tick:.0e}" for tick in ticks],
     }
 
 
@@ -281,58 +253,6 @@ def _with_breaks(known: Iterable[Gain], absent: Sequence[date]) -> list[Gain]:
     """Return what is known with a value that is not before every stretch of missing dates, so that no line bridges it."""
     missing = [Gain(dt=dt, value=None, reference=None, threshold=None, is_alarm=False) for dt in absent]
     return sorted([*known, *missing], key=lambda gain: gain.dt)
-
-
-def _aligned(trend: Trend, picture: Picture) -> go.Figure:
-    """Lay a picture over the common axis of dates, with a line where the champion changed."""
-    bottom = 38 if picture.has_dates else 4
-    layout = {
-        "template": "none",
-        "height": picture.height,
-        "margin": {"l": LEFT, "r": RIGHT, "t": 30 if picture.has_legend else 10, "b": bottom},
-        "font": {"family": FONT, "size": 12, "color": INK},
-        "hoverlabel": {"bgcolor": "white", "font": {"family": FONT, "size": 12, "color": INK}, "align": "left"},
-        "showlegend": picture.has_legend,
-        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
-        "xaxis": {**_dates(trend), "showticklabels": picture.has_dates},
-        "yaxis": {"gridcolor": LINE, "zeroline": False, "ticks": "", "automargin": False, **_titled(picture.axis)},
-        "shapes": [_change_line(reign.dt) for reign in trend.changes] if picture.has_dates else [],
-        **picture.layout,
-    }
-    return go.Figure(data=[dict(trace) for trace in picture.traces], layout=layout)
-
-
-def _dates(trend: Trend) -> dict[str, Any]:
-    first, last = trend.days[0].dt, trend.days[-1].dt
-    return {
-        "type": "date",
-        "range": [(first - DAY).isoformat(), (last + DAY).isoformat()],
-        "showgrid": False,
-        "showline": True,
-        "linecolor": LINE,
-        "zeroline": False,
-        "ticks": "",
-        "nticks": 14,
-    }
-
-
-def _titled(axis: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**axis, "title": {"font": {"color": QUIET}, "standoff": 14, **axis["title"]}} if "title" in axis else axis
-
-
-def _change_line(dt: date) -> dict[str, Any]:
-    where = dt.isoformat()
-    line = {"color": INK, "width": 1, "dash": "dot"}
-    return {
-        "type": "line",
-        "yref": "paper",
-        "x0": where,
-        "x1": where,
-        "y0": 0,
-        "y1": 1,
-        "line": line,
-        "opacity": 0.55,
-    }
 
 
 def _mode(stops: Sequence[Any]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gmmdask.estimator import GaussianMixture
     from gmmdask.lake import open_lake
-    from gmmdask.models import load_model, save_model
+    from gmmdask.models import export_pipeline, load_model, save_model
     from gmmdask.selection import Selection, select
 
 __version__ = "0.1.0"
@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 __all__ = [
     "GaussianMixture",
     "Selection",
+    "export_pipeline",
     "load_model",
     "open_lake",
     "save_model",
@@ -29,6 +30,7 @@ __all__ = [
 _HOMES = {
     "GaussianMixture": "gmmdask.estimator",
     "Selection": "gmmdask.selection",
+    "export_pipeline": "gmmdask.models",
     "load_model": "gmmdask.models",
     "open_lake": "gmmdask.lake",
     "save_model": "gmmdask.models",

@@ -150,6 +150,33 @@ def _write_trend(path: Path, output: Path | None) -> None:
 
 
 @app.command()
+def export(
+    settings: SettingsFile,
+    file: Annotated[Path, typer.Argument(help="The joblib file to write.", show_default=False)],
+    model: Annotated[
+        str | None, typer.Option(help="Id of a model of the registry; by default the champion.", show_default=False)
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Write the champion as a scikit-learn pipeline: joblib.load opens it where gmmdask is not installed.
+
+    It takes a DataFrame of raw columns. predict gives segments.position, and segment_ids_ the id at each position; rows
+    that would have no segment raise an error.
+    """
+    _log(verbose)
+    raise typer.Exit(_guarded(lambda: _export(settings, file, model), verbose=verbose))
+
+
+def _export(path: Path, file: Path, model: str | None) -> None:
+    from gmmdask.settings import load_settings
+
+    settings = load_settings(path)
+    from gmmdask.nightly import export_night_model
+
+    typer.echo(f"Wrote model {export_night_model(settings, file, model)} to {file}.")
+
+
+@app.command()
 def init(
     uri: Annotated[str, typer.Argument(help="A folder or bucket of Parquet, partitioned by date.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("settings.toml"),

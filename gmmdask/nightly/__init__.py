@@ -6,6 +6,7 @@ belongs to training, scoring, the registry and the warehouse; printing and sched
 
 from gmmdask.nightly.cost import Cost, metered
 from gmmdask.nightly.engines import open_engine
+from gmmdask.nightly.exporting import export_night_model
 from gmmdask.nightly.model import NightModel, load_night_model, save_night_model
 from gmmdask.nightly.night import Night, publish_night, publish_waiting, rescore_dates, run_night
 from gmmdask.nightly.plan import NightPlan, next_night, plan_night, plan_overdue, plan_rescore
@@ -19,6 +20,7 @@ __all__ = [
     "NightModel",
     "NightPlan",
     "Training",
+    "export_night_model",
     "load_night_model",
     "metered",
     "name_segment",

@@ -172,7 +172,8 @@ def _found(evidence: ColumnEvidence) -> Iterator[Finding]:
             facts = measure_numbers(evidence.values[j], extremes)
             yield from _of_numbers(name, facts, tails=name not in evidence.transformed)
         elif evidence.minimum[j] == evidence.maximum[j]:
-            yield Finding(column=name, kind="constant", found=f"always {evidence.minimum[j]:.12g}")
+            value = "the same" if name in evidence.categories else f"{evidence.minimum[j]:.12g}"
+            yield Finding(column=name, kind="constant", found=f"always {value}")
     varying = [name for name, values in numbers.items() if _varies(values)]
     for name, others in dependent_columns(numbers, varying, OWN_VARIANCE).items():
         yield Finding(column=name, kind="duplicate", found=repetition(others))

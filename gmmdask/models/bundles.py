@@ -21,6 +21,7 @@ from gmmdask.registry import Bundle, Part, load_bundle, save_bundle
 from gmmdask.training.plain import PlainFit
 
 KIND = "mixture"
+NIGHT_KIND = "night"
 SCALARS = (
     "covariance_type",
     "init_params",
@@ -70,7 +71,7 @@ def load_model(uri: str | PathLike[str]) -> GaussianMixture:
     StorageError
         There is no model.
     InvalidInputError
-        The bundle was damaged or changed, or holds something else.
+        The bundle was damaged or changed, or holds something else, such as the model of a night.
     """
     return model_of_bundle(load_bundle(fspath(uri)))
 
@@ -130,6 +131,11 @@ def model_of_bundle(bundle: Bundle) -> GaussianMixture:
     InvalidInputError
         The bundle holds something else.
     """
+    if bundle.kind == NIGHT_KIND:
+        raise InvalidInputError(
+            "This is the model of a night, which also has a recipe and segments; `gmmdask export SETTINGS.toml FILE.joblib "
+            "--model ID` writes it as a scikit-learn pipeline (its id is the last part of the address)."
+        )
     if bundle.kind != KIND:
         raise InvalidInputError(f"The bundle holds a {bundle.kind!r}, not a {KIND!r}.")
     settings, fit = bundle.part("settings"), bundle.part("fit")

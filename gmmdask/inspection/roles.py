@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmmdask.errors import InvalidInputError, UnknownNameError
 from gmmdask.inspection.columns import ColumnFacts, inspect_columns
@@ -15,6 +16,7 @@ from gmmdask.inspection.sample import Sample
 from gmmdask.lake.schema import nearest
 from gmmdask.preparation.advice import (
     ATOM,
+    MOST_FILLED,
     MOST_MISSING,
     NEARLY_UNIQUE,
     OWN_VARIANCE,
@@ -27,6 +29,8 @@ from gmmdask.preparation.advice import (
 from gmmdask.preparation.column_facts import NumberFacts, dependent_columns
 
 FEWEST_COMPLETE = 0.5
+ALONE = 0.5
+"""Share of the gaps of a column that must be the only ones in their rows to be filled in."""
 MANY_VALUES = 200
 
 _KEY_NAME = re.compile(r"(?:^|_)(?i:id|ids|uuid|guid|key)$|[a-z]I[dD]$")
@@ -37,11 +41,23 @@ Role = Literal["id", "feature", "describe", "left out"]
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The role of a column, and what to know about it."""
+    """The role of a column, and what to know about it.
+
+    Parameters
+    ----------
+    facts : ColumnFacts
+    role : {"id", "feature", "describe", "left out"}
+    note : str
+        Why.
+    fill, bend : str
+        Why missing cells of a feature are to be filled in, and its tail drawn in; empty where they are not.
+    """
 
     facts: ColumnFacts
     role: Role
     note: str = ""
+    fill: str = ""
+    bend: str = ""
 
     @property
     def name(self) -> str:
@@ -61,7 +77,7 @@ class Inspection:
     choices : tuple of Choice
         One a column, the id's first of its role.
     complete : float
-        Share of the rows looked at that have a value in every feature.
+        Share of the rows looked at that have a value in every feature that is not filled in.
     """
 
     uri: str
@@ -98,7 +114,7 @@ def choose_roles(uri: str, sample: Sample, id_column: str | None = None) -> Insp
     facts = inspect_columns(sample)
     identity = _identity(facts, id_column)
     choices = [Choice(facts=one, role="id") if one is identity else _judged(one, sample) for one in facts]
-    choices = _without_emptiest(choices, sample)
+    choices = _without_emptiest(_filled(choices, sample), sample)
     choices = _without_dependent(choices, sample)
     if not any(choice.role == "feature" for choice in choices):
         reasons = "; ".join(f"{choice.name}: {choice.note}" for choice in choices if choice.role != "id")
@@ -166,7 +182,7 @@ def _judged_number(one: ColumnFacts, numbers: NumberFacts) -> Choice:
     trouble = _trouble(one, numbers)
     if trouble:
         return Choice(facts=one, role="left out", note=f"{note}: {trouble}")
-    return Choice(facts=one, role="feature", note=note + _remarks(one, numbers))
+    return Choice(facts=one, role="feature", note=note + _remarks(one, numbers), bend=heavy_tail(numbers))
 
 
 def _trouble(one: ColumnFacts, numbers: NumberFacts) -> str:
@@ -196,6 +212,22 @@ def _missing(one: ColumnFacts) -> str:
     return f", {one.missing_share:.1%} missing" if one.missing else ""
 
 
+def _filled(choices: Sequence[Choice], sample: Sample) -> list[Choice]:
+    """Have gaps filled in where they are few, and where the rest of the row is there: filled rows are not made up."""
+    features = [choice.name for choice in choices if choice.role == "feature"]
+    gaps = {name: np.isnan(sample.numbers[name]) for name in features}
+    rows_with_gaps = np.sum(list(gaps.values()), axis=0)
+
+    def why(choice: Choice) -> str:
+        share = choice.facts.missing_share
+        if choice.name not in gaps or not 0 < share <= MOST_FILLED:
+            return ""
+        alone = (rows_with_gaps[gaps[choice.name]] == 1).mean()
+        return f"{share:.1%} missing" if alone > ALONE else ""
+
+    return [replace(choice, fill=why(choice)) for choice in choices]
+
+
 def _without_dependent(choices: Sequence[Choice], sample: Sample) -> list[Choice]:
     names = [choice.name for choice in choices if choice.role == "feature"]
     found = dependent_columns(sample.numbers, names, OWN_VARIANCE)
@@ -220,7 +252,10 @@ def _without_emptiest(choices: Sequence[Choice], sample: Sample) -> list[Choice]
 
 
 def _complete(choices: Sequence[Choice], sample: Sample) -> float:
-    features = [sample.numbers[choice.name] for choice in choices if choice.role == "feature"]
-    if not features:
-        return 1.0
-    return float(np.isfinite(np.array(features)).all(axis=0).mean())
+    features = [choice for choice in choices if choice.role == "feature"]
+    usable = [_usable(sample.numbers[choice.name], filled=bool(choice.fill)) for choice in features]
+    return float(np.all(usable, axis=0).mean()) if usable else 1.0
+
+
+def _usable(values: NDArray[np.float64], *, filled: bool) -> NDArray[np.bool_]:
+    return np.asarray(~np.isinf(values) if filled else np.isfinite(values))

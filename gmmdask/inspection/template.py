@@ -21,7 +21,7 @@ TEMPLATE = """\
 # It runs as it is:  gmmdask nightly {file}
 # Beside each column stands what was found in it. A column after a # is not used; remove the # to use it.
 
-# Clustered. {complete} of these rows have a value in all of them; the others are published without a segment.
+# Clustered. {complete}
 features = [
 {features}
 ]
@@ -40,8 +40,9 @@ uri = {uri}
 id = {id}
 
 [preparation]
-scale = "standard"  # mean 0 and variance 1, so that units do not decide; or "none"
-
+scale = "standard"  # mean 0 and variance 1, so that units do not decide; "minmax": from 0 to 1; or "none"
+missing = "drop"  # a row that lacks a value gets no segment; "mean", "median", "mode" or a number is filled in instead
+{one_hot}{columns}
 [grid]
 n_components = {components}
 covariance_types = ["spherical", "diag", "tied", "full"]
@@ -118,7 +119,7 @@ def settings_text(inspection: Inspection, path: Path) -> str:
     return TEMPLATE.format(
         looked=_looked(inspection),
         file=path.name,
-        complete=f"{inspection.complete:.1%}",
+        complete=_complete(inspection),
         features=_listed(numbers, "feature"),
         describe=_listed(others, "describe"),
         name=_quoted(segmentation_name(inspection.uri)),
@@ -126,6 +127,8 @@ def settings_text(inspection: Inspection, path: Path) -> str:
         uri=_quoted(_address(inspection.uri, path)),
         id=_quoted(inspection.id.name),
         components=list(range(1, components + 1)),
+        one_hot=_one_hot(inspection),
+        columns=_columns(inspection),
     )
 
 
@@ -156,6 +159,12 @@ def _looked(inspection: Inspection) -> str:
     )
 
 
+def _complete(inspection: Inspection) -> str:
+    if inspection.complete == 1:
+        return "All of these rows get a segment."
+    return f"{inspection.complete:.1%} of these rows get a segment; the others lack a value, and are published without one."
+
+
 def _listed(choices: Iterable[Choice], role: str) -> str:
     return "\n".join(_line(choice, choice.role == role) for choice in choices)
 
@@ -169,6 +178,41 @@ def _entity(inspection: Inspection) -> str:
     if facts.identifies == "snapshot":
         return '"snapshot"  # an id comes back on other dates; "event": ids are unique in the lake'
     return '"event"  # no id was found twice; "snapshot": ids are unique per date'
+
+
+def _one_hot(inspection: Inspection) -> str:
+    """Return how categories would be clustered, as a comment, where there are any."""
+    texts = [choice.facts for choice in inspection.choices if choice.role == "describe" and choice.facts.kind == "text"]
+    if not texts:
+        return ""
+    name = _quoted(min(texts, key=lambda facts: facts.distinct).name)
+    return (
+        f"# To cluster categories too, move {_on_one_line(name)} from describe to features, and list it here. Its indicators add\n"
+        "# up to one, so that full and tied covariances are always disqualified, and diag ones nearly always; ask for\n"
+        '# covariance_types = ["spherical"] then. Segments tend to become the categories: describing them tells more.\n'
+        f"# one_hot = [{_on_one_line(name)}]\n"
+    )
+
+
+def _columns(inspection: Inspection) -> str:
+    """Return what is different for single features, one a line."""
+    lines = [
+        _different(choice) for choice in inspection.choices if choice.role == "feature" and (choice.fill or choice.bend)
+    ]
+    if not lines:
+        return ""
+    return "\n".join(["", "[preparation.columns]", *lines, ""])
+
+
+def _different(choice: Choice) -> str:
+    wishes, reasons = [], []
+    if choice.bend:
+        wishes.append('transform = "arcsinh"')
+        reasons.append(f"tail, {choice.bend}: drawn in, or a few far rows claim segments of their own")
+    if choice.fill:
+        wishes.append('missing = "median"')
+        reasons.append(f"{choice.fill}: so few that a filled cell does no harm, and its row gets a segment")
+    return f"{_quoted(choice.name)} = {{ {', '.join(wishes)} }}  # {'; '.join(reasons)}"
 
 
 def _address(uri: str, path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -61,8 +62,54 @@ def test_the_settings_say_what_was_found_and_can_be_read(found, tmp_path):
     assert settings.features == found.named("feature")
     assert settings.describe == found.named("describe")
     assert settings.source.uri == "lake"  # relative to the file, so that both can be moved
-    assert "98.0% of these rows" in text
+    assert "All of these rows get a segment" in text
     assert '# "mostly_missing",  # double, 6' in text
+
+
+def preparation(root: Path, columns: dict[str, np.ndarray]) -> tuple[dict[str, dict[str, str]], str]:
+    """Return what the settings of a lake of these columns ask for single ones, and their text."""
+    n = len(next(iter(columns.values())))
+    cells = {name: pa.array(values, from_pandas=True) for name, values in columns.items()}
+    write_day(root, 0, pa.table({"order_id": [str(i) for i in range(n)], **cells}))
+    text = settings_text(inspect_lake(str(root / "lake")), root / "settings.toml")
+    asked = Settings(**tomllib.loads(text)).preparation.columns
+    return {name: one.model_dump(exclude_none=True) for name, one in asked.items()}, text
+
+
+def gapped(seed: int, share: float) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random(4000) < share, np.nan, rng.normal(size=4000))
+
+
+def test_a_few_gaps_are_filled_in_and_many_are_not(tmp_path):
+    asked, text = preparation(tmp_path, {"few": gapped(0, 0.03), "many": gapped(1, 0.12), "none": gapped(2, 0)})
+    assert asked == {"few": {"missing": "median"}}
+    complete = float(re.search(r"Clustered\. (.*)% of these rows get a segment; the others lack", text)[1])
+    assert complete == pytest.approx(88, abs=2)
+
+
+def test_rows_that_lack_several_values_are_not_made_up(tmp_path):
+    """As cancelled flights have neither a delay nor a time in the air."""
+    cancelled = np.random.default_rng(0).random(4000) < 0.03
+    columns = {
+        name: np.where(cancelled, np.nan, gapped(seed, 0.001)) for seed, name in enumerate(["delay", "duration"])
+    }
+    asked, text = preparation(tmp_path, {**columns, "alone": gapped(9, 0.02)})
+    assert asked == {"alone": {"missing": "median"}}
+    assert "of these rows get a segment; the others lack a value" in text
+
+
+def test_a_heavy_tail_is_drawn_in(tmp_path):
+    heavy = np.sinh(gapped(0, 0.01) * 4)
+    asked, text = preparation(tmp_path, {"heavy": heavy, "light": gapped(1, 0)})
+    assert asked == {"heavy": {"transform": "arcsinh", "missing": "median"}}
+    assert "interquartile ranges from the median: drawn in" in text
+
+
+def test_how_categories_would_be_clustered_is_shown_with_a_warning(found, tmp_path):
+    text = settings_text(found, tmp_path / "settings.toml")
+    assert '# one_hot = ["country"]' in text
+    assert "full and tied covariances are always disqualified" in text
 
 
 def test_a_file_elsewhere_names_the_whole_path_of_the_lake(found, tmp_path):

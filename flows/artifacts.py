@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
@@ -50,7 +52,7 @@ def show_segments(night: Night, settings: Settings) -> None:
         description=f"Segments of run {night.plan.run_id}, {night.plan.dt}; means in original units.",
     )
     create_markdown_artifact(
-        markdown=_told(night, tables["runs"][0], settings),
+        markdown=told(night, tables["runs"][0], settings),
         key=artifact_key(name, "night"),
         description=f"Run {night.plan.run_id}.",
     )
@@ -78,12 +80,32 @@ def _cell(value: Any) -> Any:
     return value[:LONGEST_TEXT] if isinstance(value, str) else value
 
 
-def _told(night: Night, run: Mapping[str, Any], settings: Settings) -> str:
+def told(night: Night, run: Mapping[str, Any], settings: Settings) -> str:
     """Return what was published, and where to look."""
     reason = _cell(str(run["reason"]))
     return (
         f"**{settings.segmentation.name}, {night.plan.dt}**: {run['rows_total']:,} rows, {run['rows_ok']:,} with a "
         f"segment, labelled by model `{run['model_id']}`. {reason}\n\n"
         f"- warehouse `{settings.warehouse.uri}`: views `current_assignments`, `current_segments`\n"
-        f"- report: `gmmdask report SETTINGS --run {night.plan.run_id}`\n"
+        f"- report: {_report(night, run)}\n"
     )
+
+
+def _report(night: Night, run: Mapping[str, Any]) -> str:
+    """Return a link to the report, or the command that writes it where there is none."""
+    missing = {report.run_id for report in night.reports if report.trouble}
+    uri = run["report_uri"]
+    if uri is None or run["run_id"] in missing:
+        return f"`gmmdask report SETTINGS --run {run['run_id']}`"
+    return f"[{uri.rpartition('/')[2]}]({link(uri)})"
+
+
+def link(uri: str) -> str:
+    """Return an address as a link takes it.
+
+    Examples
+    --------
+    >>> link("/srv/my house/a.html"), link("s3://bucket/reports/a.html")
+    ('file:///srv/my%20house/a.html', 's3://bucket/reports/a.html')
+    """
+    return quote(uri, safe=":/") if "://" in uri else Path(uri).as_uri()

@@ -16,8 +16,9 @@ from prefect import flow, get_run_logger
 from rich.console import Console
 
 from flows.command import Options, command_line, date_of, guarded
-from flows.steps import as_it_is, carry_out, plan, plan_overdue, resume, tell
+from flows.steps import as_it_is, carry_out, plan, plan_overdue, report, resume, tell
 from gmmdask.nightly import Night, metered
+from gmmdask.nightly.night import merged
 from gmmdask.nightly.summary import print_night
 from gmmdask.settings import Settings, load_settings
 
@@ -45,6 +46,7 @@ def run(settings_file: str, dt: date | None = None, refit: bool = False) -> Nigh
 
 def _carried_out(settings: Settings, dt: date | None, refit: bool) -> Night:
     resumed = resume(as_it_is(settings))
+    early = report(as_it_is(settings))
     planned = plan(as_it_is(settings), dt, refit)
     night = carry_out(planned, settings)
     late = plan_overdue(as_it_is(planned), as_it_is(settings)) if planned.overdue else []
@@ -54,6 +56,7 @@ def _carried_out(settings: Settings, dt: date | None, refit: bool) -> Night:
         release=night.release or own,
         repeats=tuple(carry_out(one, settings) for one in late),
         resumed=tuple(release for release in resumed if release is not own),
+        reports=merged(early, night.reports),
     )
 
 

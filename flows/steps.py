@@ -7,6 +7,7 @@ returned; and each finds what an earlier attempt completed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from typing import Any, TypeVar, cast
 
@@ -19,7 +20,7 @@ from prefect.utilities.annotations import quote
 from flows import artifacts, events
 from gmmdask import nightly
 from gmmdask.errors import ClusterError, GmmdaskError, StorageError
-from gmmdask.nightly import Night, NightPlan, Training
+from gmmdask.nightly import Night, NightPlan, Report, Training
 from gmmdask.nightly.alerts import deliver_alerts
 from gmmdask.nightly.plan import staging_of
 from gmmdask.progress import PlainLines
@@ -84,9 +85,23 @@ def score(night: NightPlan, settings: Settings, training: Training) -> None:
 @task(cache_policy=NO_CACHE, retries=RETRIES, retry_delay_seconds=SECONDS_BETWEEN, retry_condition_fn=may_pass)
 def publish(night: NightPlan, settings: Settings) -> Night:
     """Make the night visible."""
-    published = nightly.publish_night(night, settings, _log())
-    _show(lambda: artifacts.show_segments(published, settings))
-    return published
+    return nightly.publish_night(night, settings, _log())
+
+
+@task(cache_policy=NO_CACHE)
+def report(settings: Settings) -> tuple[Report, ...]:
+    """Write the reports that are missing; one that cannot be written costs no night."""
+    reports = nightly.write_missing_reports(settings)
+    for one in reports:
+        if one.trouble:
+            get_run_logger().warning("%s: gmmdask report SETTINGS --run %s", one.trouble, one.run_id)
+    return reports
+
+
+@task(cache_policy=NO_CACHE)
+def show(night: Night, settings: Settings) -> None:
+    """Show on Prefect's pages what was published."""
+    _show(lambda: artifacts.show_segments(night, settings))
 
 
 @task(cache_policy=NO_CACHE)
@@ -98,11 +113,14 @@ def tell(night: Night, settings: Settings) -> None:
 
 
 def carry_out(night: NightPlan, settings: Settings) -> Night:
-    """Take the steps that a plan asks for, and publish."""
+    """Take the steps that a plan asks for, publish, and write the report."""
     if night.state == "due":
         training = train(as_it_is(night), as_it_is(settings))
         score(as_it_is(night), as_it_is(settings), as_it_is(training))
-    return publish(as_it_is(night), as_it_is(settings))
+    published = publish(as_it_is(night), as_it_is(settings))
+    done = replace(published, reports=report(as_it_is(settings)))
+    show(as_it_is(done), as_it_is(settings))
+    return done
 
 
 def as_it_is(value: T) -> T:

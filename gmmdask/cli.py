@@ -105,14 +105,17 @@ def report(
     settings: SettingsFile,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Where to write; by default named after the run.", show_default=False),
+        typer.Option("--output", "-o", help="Where to write; by default where [report] says.", show_default=False),
     ] = None,
     run: Annotated[
         str | None, typer.Option(help="The run to tell of; by default the one published last.", show_default=False)
     ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Write the report of a published run: one HTML file that needs no network."""
+    """Write the report of a published run again: one HTML file that needs no network.
+
+    Every run writes its own, so this is for one that was lost, or for another place.
+    """
     _log(verbose)
     raise typer.Exit(_guarded(lambda: _write_report(settings, output, run), verbose=verbose))
 
@@ -252,9 +255,11 @@ def _name_segment(path: Path, segment_id: int, name: str | None) -> None:
     settings = load_settings(path)
     from gmmdask import nightly
 
-    nightly.name_segment(settings, segment_id, name)
+    report = nightly.name_segment(settings, segment_id, name)
     told = "has no name any more" if name is None else f"is called {' '.join(name.split())!r} from now on"
     typer.echo(f"Segment {segment_id} of {settings.segmentation.name} {told}.")
+    if report is not None:
+        typer.echo(f"{report.trouble}." if report.trouble else f"Its last report was written again: {report.uri}")
 
 
 def _guarded(command: Callable[[], None], *, verbose: bool) -> int:

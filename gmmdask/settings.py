@@ -98,6 +98,14 @@ class Warehouse(Section):
     storage_options: StorageOptions = Field(default_factory=dict)
 
 
+class Report(Section):
+    """`[report]`: whether every run writes its page, and where: by default in `reports`, beside the warehouse."""
+
+    enabled: bool = True
+    uri: Address | None = None
+    storage_options: StorageOptions = Field(default_factory=dict)
+
+
 class Registry(Section):
     """`[registry]`: where model bundles are kept."""
 
@@ -142,6 +150,7 @@ class Settings(BaseSettings):
     alerts: Alerts = Alerts()
     warehouse: Warehouse
     registry: Registry
+    report: Report = Report()
     cluster: Cluster = Cluster()
 
     @classmethod
@@ -277,12 +286,14 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
     warehouse = settings.warehouse
     uri = absolute(warehouse.uri, folder)
     staging = absolute(warehouse.staging, folder) if warehouse.staging else _beside(uri)
+    report = absolute(settings.report.uri, folder) if settings.report.uri else _reports_beside(uri)
     return settings.model_copy(
         update={
             "source": settings.source.model_copy(update={"uri": absolute(settings.source.uri, folder)}),
             "warehouse": warehouse.model_copy(update={"uri": uri, "staging": staging}),
             "registry": settings.registry.model_copy(update={"uri": absolute(settings.registry.uri, folder)}),
             "alerts": settings.alerts.model_copy(update={"command": _located(settings.alerts.command, folder)}),
+            "report": settings.report.model_copy(update={"uri": report}),
         }
     )
 
@@ -313,3 +324,8 @@ def _beside(warehouse: str) -> str:
     """Return the folder in which runs wait for a warehouse in a file: its name, ending in `.work`."""
     path = warehouse.removeprefix("duckdb://")
     return f"{path.removesuffix('.duckdb')}.work"
+
+
+def _reports_beside(warehouse: str) -> str:
+    """Return the folder of the reports of a warehouse in a file: `reports`, beside it."""
+    return str(Path(warehouse.removeprefix("duckdb://")).parent / "reports")

@@ -10,6 +10,7 @@ from gmmdask.nightly.exporting import export_night_model
 from gmmdask.nightly.model import NightModel, load_night_model, save_night_model
 from gmmdask.nightly.night import Night, publish_night, publish_waiting, rescore_dates, run_night
 from gmmdask.nightly.plan import NightPlan, next_night, plan_night, plan_overdue, plan_rescore
+from gmmdask.nightly.reporting import Report, write_missing_reports
 from gmmdask.nightly.score import score_night
 from gmmdask.nightly.segments import name_segment, read_segments
 from gmmdask.nightly.train import Training, train_model
@@ -19,6 +20,7 @@ __all__ = [
     "Night",
     "NightModel",
     "NightPlan",
+    "Report",
     "Training",
     "export_night_model",
     "load_night_model",
@@ -37,4 +39,5 @@ __all__ = [
     "save_night_model",
     "score_night",
     "train_model",
+    "write_missing_reports",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -13,6 +13,7 @@ from gmmdask.errors import InvalidInputError, WarehouseError
 from gmmdask.nightly.cost import Cost, metered
 from gmmdask.nightly.engines import open_engine
 from gmmdask.nightly.plan import NightPlan, plan_night, plan_overdue, plan_rescore, staging_of, warehouse_of
+from gmmdask.nightly.reporting import Report, write_missing_reports
 from gmmdask.nightly.score import already_published, score_night
 from gmmdask.nightly.segments import named
 from gmmdask.nightly.train import train_model
@@ -39,6 +40,8 @@ class Night:
         What earlier invocations had computed and this one published first.
     cost : Cost, optional
         Time and memory of all of it.
+    reports : tuple of Report
+        Those that were written, or could not be.
     """
 
     plan: NightPlan
@@ -46,6 +49,7 @@ class Night:
     repeats: tuple[Night, ...] = ()
     resumed: tuple[Release, ...] = ()
     cost: Cost | None = None
+    reports: tuple[Report, ...] = ()
 
 
 def run_night(
@@ -98,6 +102,7 @@ def _whole_night(
 ) -> Night:
     resumed = publish_waiting(settings, progress, at=at)
     at("resumed")
+    early = write_missing_reports(settings, at=at)
     plan = plan_night(settings, dt, refit=refit)
     at("planned")
     night = _run(plan, settings, progress, engines, at)
@@ -107,7 +112,7 @@ def _whole_night(
         night = replace(night, repeats=tuple(_run(late, settings, progress, engines, at) for late in plans))
     own = next((release for release in resumed if release.run_id == plan.run_id), None)
     others = tuple(release for release in resumed if release is not own)
-    return replace(night, release=night.release or own, resumed=others)
+    return replace(night, release=night.release or own, resumed=others, reports=merged(early, night.reports))
 
 
 def rescore_dates(
@@ -134,6 +139,11 @@ def rescore_dates(
     return replace(night, release=night.release or own, cost=meter.cost)
 
 
+def merged(earlier: Iterable[Report], later: Iterable[Report]) -> tuple[Report, ...]:
+    """Return what became of every report in the end."""
+    return tuple({report.run_id: report for report in (*earlier, *later)}.values())
+
+
 def _run(
     plan: NightPlan,
     settings: Settings,
@@ -145,7 +155,8 @@ def _run(
         with engines(settings.cluster) as engine:
             training = train_model(plan, settings, engine, progress, at=at)
             score_night(plan, settings, training, engine, progress, at=at)
-    return publish_night(plan, settings, progress, at=at)
+    night = publish_night(plan, settings, progress, at=at)
+    return replace(night, reports=write_missing_reports(settings, at=at))
 
 
 def publish_waiting(

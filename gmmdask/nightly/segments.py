@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from gmmdask.errors import UnknownNameError, WarehouseBusyError, WarehouseError
 from gmmdask.nightly.plan import warehouse_of
+from gmmdask.nightly.reporting import Report, renew_report
 from gmmdask.settings import Settings
 from gmmdask.warehouse import Release
 
@@ -44,10 +45,16 @@ def read_segments(settings: Settings) -> dict[str, Sequence[Row]]:
     return {"segments": segments, "segment_profiles": profiles}
 
 
-def name_segment(settings: Settings, segment_id: int, name: str | None) -> None:
+def name_segment(settings: Settings, segment_id: int, name: str | None) -> Report | None:
     """Give a segment a name that it keeps in every run, published or to come; None takes it away.
 
-    A night that waits to be published has the name too: names enter a run as it is published.
+    A night that waits to be published has the name too: names enter a run as it is published. The report of the run that
+    `current_segments` shows is written again; older ones stay as they were.
+
+    Returns
+    -------
+    Report or None
+        What became of that report; None where there is none.
 
     Raises
     ------
@@ -61,6 +68,8 @@ def name_segment(settings: Settings, segment_id: int, name: str | None) -> None:
     with _at_once():
         warehouse = warehouse_of(settings, min(PATIENCE, settings.warehouse.publish_timeout))
         warehouse.name_segment(settings.segmentation.name, segment_id, name)
+        shown = warehouse.query(CURRENT, {"segmentation": settings.segmentation.name}).to_pylist()
+    return renew_report(settings, shown[0]["run_id"]) if shown else None
 
 
 def named(release: Release, settings: Settings) -> Release:

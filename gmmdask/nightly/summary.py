@@ -28,6 +28,9 @@ def print_night(night: Night, settings: Settings, console: Console) -> None:
     for release in night.resumed:
         console.print(f"Published first, computed before: {_span(release)} of [bold]{release.segmentation}[/].")
     _print_run(night, settings, console)
+    for report in (*night.reports, *(one for repeat in night.repeats for one in repeat.reports)):
+        if report.trouble:
+            console.print(f"[bold]{escape(report.trouble)}[/]: gmmdask report SETTINGS --run {report.run_id}")
     for repeat in night.repeats:
         if repeat.release is not None:
             (run,) = repeat.release.tables["runs"].to_pylist()
@@ -158,11 +161,13 @@ def _number(value: float | None) -> str:
 
 def _where(settings: Settings, run: Row) -> str:
     path = _shown(settings.warehouse.uri.removeprefix("duckdb://"))
+    report = f"  report     {_shown(run['report_uri'])}\n" if run["report_uri"] else ""
     query = f"FROM current_segments WHERE segmentation = '{settings.segmentation.name}'"
     return (
         f"[bold]Where to look[/]\n"
         f"  warehouse  {path} (views current_assignments, current_segments, champion)\n"
         f"  model      {_shown(bundle_uri(settings, run['model_id']))}\n"
+        f"{report}"
         f"  for example\n"
         f'    {_shown(sys.executable)} -c "import duckdb; duckdb.connect(\'{path}\', read_only=True).sql(\\"{query}\\").show()"'
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from gmmdask.nightly.model import fingerprint, versions
 from gmmdask.nightly.plan import NightPlan
+from gmmdask.nightly.reporting import report_uri
 from gmmdask.nightly.train import Training
 from gmmdask.scoring import PartitionScores, SegmentSums
 from gmmdask.settings import Settings
@@ -178,6 +179,7 @@ def run_row(plan: NightPlan, settings: Settings, training: Training, sums: Segme
         "settings": json.dumps(settings.decisive, sort_keys=True),
         "numeric_fingerprint": fingerprint(),
         "versions": json.dumps(versions(), sort_keys=True),
+        "report_uri": report_uri(settings, plan.dt, plan.run_id),
     }
 
 

@@ -4,7 +4,8 @@ Numbers come from the warehouse, the picture of the mixture from the model that 
 nothing is written but the file.
 """
 
-from gmmdask.report.page import render_report, write_report
+from gmmdask.report.layout import write_page
+from gmmdask.report.page import render_report
 from gmmdask.report.reading import latest_run
 
-__all__ = ["latest_run", "render_report", "write_report"]
+__all__ = ["latest_run", "render_report", "write_page"]

@@ -5,17 +5,16 @@ Everything that comes from data is escaped: by the template where it is text, by
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
+from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
+from typing import Any
 
 import jinja2
 import plotly.graph_objects as go
 import plotly.io
 
-from gmmdask.errors import StorageError
 from gmmdask.report import wording
+from gmmdask.storage import created, has_folders, open_storage, reaching
 
 FIGURE_SETTINGS = {"displayModeBar": False, "responsive": True}
 FILTERS = ("count", "percent", "nats", "day", "moment", "plural", "shortened", "measure", "brief")
@@ -49,22 +48,28 @@ def template(name: str) -> jinja2.Template:
     return environment.get_template(name)
 
 
-def write_page(page: str, path: str | Path, what: str) -> Path:
-    """Write a page and return where it lies; readers see the old file or the new one, never a part.
+def write_page(page: str, uri: str, what: str, storage_options: Mapping[str, Any] | None = None) -> None:
+    """Write a page; readers see the old file or the new one, never a part.
+
+    Parameters
+    ----------
+    page : str
+        As a `render_` function made it.
+    uri : str
+        A path on this machine, whose folder is made, or any address that fsspec knows.
+    what : str
+        What it is to be, for the message of an error.
+    storage_options : mapping, optional
+        For the filesystem.
 
     Raises
     ------
     StorageError
         The file cannot be written; says what it was to be.
     """
-    target = Path(path)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(page, encoding="utf-8")
-        unfinished.replace(target)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise StorageError(f"{what} cannot be written to {target}: {error}") from error
-    return target
+    filesystem, path = open_storage(uri, storage_options)
+    with reaching(uri, storage_options, f"{what} cannot be written: "):
+        if has_folders(filesystem):
+            filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+        with created(filesystem, path) as file:
+            file.write(page.encode())

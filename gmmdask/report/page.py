@@ -6,7 +6,6 @@ Everything that comes from data is escaped, as `layout` says. The page forbids i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,48 +17,11 @@ from gmmdask.errors import InvalidInputError
 from gmmdask.figures import grid_figure
 from gmmdask.report import figures, story, tables, wording
 from gmmdask.report.findings import CORE, NARROW_MARGIN, Findings
-from gmmdask.report.layout import embedded, template, write_page
+from gmmdask.report.layout import embedded, template
 from gmmdask.report.projection import marginal, project
 from gmmdask.report.reading import read_findings
 from gmmdask.scoring import SegmentModel
 from gmmdask.warehouse import Warehouse
-
-
-def write_report(
-    warehouse: Warehouse,
-    run_id: str,
-    path: str | Path,
-    *,
-    model: SegmentModel | None = None,
-    sample: NDArray[Any] | None = None,
-    units: Mapping[str, str] | None = None,
-) -> Path:
-    """Write the report of a run and return where it lies; readers see the old file or the new one, never a part.
-
-    Parameters
-    ----------
-    warehouse : Warehouse
-        Where the run was published.
-    run_id : str
-        See `latest_run` for the one that was published last.
-    path : str or Path
-        A file on this machine; its folder is made.
-    model, sample, units
-        See `render_report`.
-
-    Raises
-    ------
-    UnknownNameError
-        No run of this id was published.
-    InvalidInputError
-        The model is not that of the run.
-    WarehouseError
-        The warehouse cannot be read.
-    StorageError
-        The file cannot be written.
-    """
-    page = render_report(warehouse, run_id, model=model, sample=sample, units=units)
-    return write_page(page, path, f"the report of run {run_id}")
 
 
 def render_report(

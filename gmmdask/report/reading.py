@@ -12,7 +12,7 @@ from gmmdask.errors import UnknownNameError
 from gmmdask.report import queries
 from gmmdask.report.findings import Certainty, Densities, Findings, Origin, Profiles, Published, Row, Segment
 from gmmdask.training.results import Candidate
-from gmmdask.warehouse import Warehouse
+from gmmdask.warehouse import Queries, Warehouse
 
 DENSITY_BINS = 60
 STRANGEST_ROWS = 12
@@ -55,6 +55,11 @@ def read_findings(warehouse: Warehouse, run_id: str, units: Mapping[str, str] | 
     WarehouseError
         The warehouse cannot be read.
     """
+    with warehouse.reading() as open_warehouse:
+        return _read(open_warehouse, run_id, units or {})
+
+
+def _read(warehouse: Queries, run_id: str, units: Mapping[str, str]) -> Findings:
     runs = _rows(warehouse, queries.RUN, run_id=run_id)
     published = _rows(warehouse, queries.PUBLISHED, run_id=run_id)
     if not runs or not published[0]["dates"]:
@@ -69,7 +74,7 @@ def read_findings(warehouse: Warehouse, run_id: str, units: Mapping[str, str] | 
         run=run,
         published=Published(**published[0]),
         segments=segments,
-        profiles=_profiles(_rows(warehouse, queries.PROFILES, run_id=run_id), run, segments, units or {}),
+        profiles=_profiles(_rows(warehouse, queries.PROFILES, run_id=run_id), run, segments, units),
         certainty=_certainty(warehouse, run),
         densities=_densities(warehouse, run),
         strangest=_scored(warehouse, queries.STRANGEST, run, limit=STRANGEST_ROWS),
@@ -83,28 +88,28 @@ def read_findings(warehouse: Warehouse, run_id: str, units: Mapping[str, str] | 
     )
 
 
-def _rows(warehouse: Warehouse, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+def _rows(warehouse: Queries, sql: str, **parameters: Any) -> list[dict[str, Any]]:
     return warehouse.query(sql, parameters).to_pylist()
 
 
-def _scored(warehouse: Warehouse, sql: str, run: Row, **parameters: Any) -> list[dict[str, Any]]:
+def _scored(warehouse: Queries, sql: str, run: Row, **parameters: Any) -> list[dict[str, Any]]:
     return _rows(warehouse, sql, segmentation=run["segmentation"], run_id=run["run_id"], **parameters)
 
 
-def _origin(warehouse: Warehouse, run: Row) -> Origin | None:
+def _origin(warehouse: Queries, run: Row) -> Origin | None:
     """Return where the model was trained, if not in this run."""
     found = _rows(warehouse, queries.ORIGIN, segmentation=run["segmentation"], model_id=run["model_id"])
     return Origin(**found[0]) if found and found[0]["run_id"] != run["run_id"] else None
 
 
-def _segments(warehouse: Warehouse, run_id: str, origin: Origin | None) -> tuple[Segment, ...]:
+def _segments(warehouse: Queries, run_id: str, origin: Origin | None) -> tuple[Segment, ...]:
     earlier = [] if origin is None else _rows(warehouse, queries.SHARES, run_id=origin.run_id)
     shares = {row["segment_id"]: row["share"] for row in earlier}
     rows = _rows(warehouse, queries.SEGMENTS, run_id=run_id)
     return tuple(Segment(**row, earlier_share=shares.get(row["segment_id"])) for row in rows)
 
 
-def _grid(warehouse: Warehouse, run_id: str, origin: Origin | None) -> tuple[tuple[Candidate, ...], Candidate | None]:
+def _grid(warehouse: Queries, run_id: str, origin: Origin | None) -> tuple[tuple[Candidate, ...], Candidate | None]:
     rows = _rows(warehouse, queries.GRID, run_id=run_id)
     if not rows and origin is not None:
         rows = _rows(warehouse, queries.GRID, run_id=origin.run_id)
@@ -127,7 +132,7 @@ def _candidate(row: Row) -> Candidate:
     )
 
 
-def _certainty(warehouse: Warehouse, run: Row) -> dict[int, Certainty]:
+def _certainty(warehouse: Queries, run: Row) -> dict[int, Certainty]:
     neighbours: dict[int, int] = {}
     for row in _scored(warehouse, queries.NEIGHBOURS, run):
         if row["other"] != row["component"]:
@@ -143,7 +148,7 @@ def _certainty(warehouse: Warehouse, run: Row) -> dict[int, Certainty]:
     }
 
 
-def _densities(warehouse: Warehouse, run: Row) -> Densities | None:
+def _densities(warehouse: Queries, run: Row) -> Densities | None:
     (found,) = _scored(warehouse, queries.DENSITY_RANGE, run)
     if found["lowest"] is None or found["lowest"] == found["highest"]:
         return None

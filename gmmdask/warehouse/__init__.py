@@ -11,7 +11,7 @@ from gmmdask.errors import InvalidInputError
 from gmmdask.warehouse.checks import check_staged
 from gmmdask.warehouse.connection import Limits, Patience
 from gmmdask.warehouse.duckdb_file import DuckDBFile
-from gmmdask.warehouse.port import Warehouse, pass_by
+from gmmdask.warehouse.port import Queries, Warehouse, pass_by
 from gmmdask.warehouse.release import Publication, Release, StagedFile, StagedRows, conform_tables
 from gmmdask.warehouse.staging import Attempt, Staging, open_staging
 
@@ -20,6 +20,7 @@ __all__ = [
     "Limits",
     "Patience",
     "Publication",
+    "Queries",
     "Release",
     "StagedFile",
     "StagedRows",

@@ -5,7 +5,8 @@ Staged Parquet is read by DuckDB itself, through the registered fsspec filesyste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -38,6 +39,18 @@ NAME_SEGMENT = """UPDATE segments SET name = $name WHERE segment_id = $segment_i
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenFile:
+    """A DuckDB file while it is held open to be read."""
+
+    connection: duckdb.DuckDBPyConnection
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Return the result of a query; see `Queries.query`."""
+        result: pa.Table = self.connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
+        return result
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,12 +156,17 @@ class DuckDBFile:
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the result of a query; see `Warehouse.query`."""
+        with self.reading() as connection:
+            return connection.query(sql, parameters)
+
+    @contextmanager
+    def reading(self) -> Iterator[OpenFile]:
+        """Hold the file open for several queries; see `Warehouse.reading`."""
         if not Path(self.path).exists():
             raise WarehouseError(f"there is no warehouse {self.path} yet: the first published run creates it")
         with opened(self.path, limits=self.limits, patience=self.patience, read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            result: pa.Table = connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
-        return result
+            yield OpenFile(connection=connection)
 
     def _value(self, sql: str, parameters: Mapping[str, Any]) -> str | None:
         """Return the first value of a query, or None: also before the first publication."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import date
 from typing import Any, Protocol
 
@@ -15,10 +16,24 @@ def pass_by(point: str) -> None:
     """Do nothing at a named point; tests pass a function that stops there."""
 
 
-class Warehouse(Protocol):
+class Queries(Protocol):
+    """What answers queries."""
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Return the result of a query that changes nothing; parameters are written `$name`.
+
+        Raises
+        ------
+        WarehouseError
+            Nothing was published here yet, or the query fails.
+        """
+        ...
+
+
+class Warehouse(Queries, Protocol):
     """Tables and views of `gmmdask.warehouse.tables` and `.views`, published to and read from.
 
-    An object holds settings only: every call opens what it needs and leaves nothing open.
+    An object holds settings only: every call opens what it needs and leaves nothing open; `query` does so each time.
     """
 
     def publish(self, release: Release, *, at: Callable[[str], None] = pass_by) -> bool:
@@ -85,12 +100,12 @@ class Warehouse(Protocol):
         """Return the run that was published under a run key, or None."""
         ...
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """Return the result of a query that changes nothing; parameters are written `$name`.
+    def reading(self) -> AbstractContextManager[Queries]:
+        """Hold the warehouse open for several queries, which see one state of it and cost one opening.
 
         Raises
         ------
         WarehouseError
-            Nothing was published here yet, or the query fails.
+            Nothing was published here yet, or the warehouse cannot be opened.
         """
         ...

@@ -242,7 +242,11 @@ RUNS = Table(
         _json("settings", "these settings, without credentials", nullable=True),
         _text("numeric_fingerprint", "kind of machine: results are equal to the bit where it is"),
         _json("versions", "version of gmmdask and the libraries it computes with"),
-        _text("report_uri", "where the report lies; NULL when none was written", nullable=True),
+        _text(
+            "report_uri",
+            "where the report lies, as soon as it is written; NULL where reports are turned off",
+            nullable=True,
+        ),
     ),
     checks=(
         one_of("kind", KINDS),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from gmmdask.errors import ClusterError, InvalidInputError
@@ -100,8 +103,25 @@ def test_the_pages_show_grid_and_segments_within_bounds(steps, tmp_path, monkeyp
     assert [len(grid), len(segments)] == [2, 2]
     assert grid[0]["is_best"]
     assert {"segment_id", "share", "mean speed", "mean weight"} <= set(segments[0])
-    assert night.plan.run_id in shown["night"]
+    assert f"`gmmdask report SETTINGS --run {night.plan.run_id}`" in shown["night"]
     assert load_settings(path).warehouse.uri in shown["night"]
+
+
+def test_the_report_is_written_by_the_flow_and_linked_on_its_page(steps, tmp_path):
+    from flows import artifacts
+    from flows import nightly as flow
+
+    write_world(tmp_path / "a world", days=1)
+    path = write_settings(tmp_path / "a world", {"enabled = false": "enabled = true"})
+    night = flow.run(str(path))
+    (report,) = night.reports
+    assert Path(report.uri).is_file()
+    (run,) = night.release.tables["runs"].to_pylist()
+    told = artifacts.told(night, run, load_settings(path))
+    assert f"- report: [2024-01-01-{night.plan.run_id}.html]({Path(report.uri).as_uri()})" in told
+    assert "a%20world" in told
+    lost = replace(night, reports=(replace(report, trouble="no room"),))
+    assert f"`gmmdask report SETTINGS --run {night.plan.run_id}`" in artifacts.told(lost, run, load_settings(path))
 
 
 def test_a_server_that_keeps_no_artifact_costs_no_night(steps, tmp_path, monkeypatch):

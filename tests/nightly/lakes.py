@@ -37,6 +37,9 @@ publish_timeout = 0
 
 [registry]
 uri = "registry"
+
+[report]
+enabled = false
 """
 
 

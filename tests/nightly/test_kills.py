@@ -26,6 +26,7 @@ TABLES = [
     for name in ("segments", "segment_profiles", "grid", "runs", "lineage", "assignments", "publications")
 ]
 AFTER = ["committed", "closed", "published", "staging cleared"]
+REPORTED = ["report drawn", "report written"]
 
 REFIT = [
     "resumed",
@@ -61,11 +62,21 @@ TWICE = {"partition staged", "staged", "table publications", "committed", "stagi
 MATRIX = [(name, time) for name, time in POINTS if name not in ONE_OF_MANY and (time == 1 or name in TWICE)]
 
 
-@pytest.fixture(scope="module")
-def before(tmp_path_factory) -> Path:
-    """A world whose next night trains and finds two late dates."""
-    root = tmp_path_factory.mktemp("before")
-    settings = write_world(root, days=1, changes={"n_components = [1, 2, 3]": "n_components = [1, 2]\nmax_passes = 2"})
+# With reports, whose drawing takes longer than such a night, the same night goes on for a while after each publication.
+WITH_REPORTS = numbered([*REFIT, *REPORTED, "overdue planned", *REPEAT, *REPORTED])
+AROUND_REPORTS: list[Point] = [
+    ("committed", 1),
+    ("staging cleared", 1),
+    ("report drawn", 1),
+    ("report written", 1),
+    ("report drawn", 2),
+]
+
+
+def world_before(root: Path, changes: dict[str, str]) -> Path:
+    """Make a world whose next night trains and finds two late dates."""
+    grid = {"n_components = [1, 2, 3]": "n_components = [1, 2]\nmax_passes = 2"}
+    settings = write_world(root, days=1, changes={**grid, **changes})
     write_day(root, 3)
     run_night(settings)
     for number in (1, 2, 4):
@@ -73,15 +84,33 @@ def before(tmp_path_factory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def undisturbed(before, tmp_path_factory) -> tuple[Path, list[Point]]:
-    """The same after that night, and the points that it passed."""
-    root = tmp_path_factory.mktemp("undisturbed")
+def world_after(before: Path, root: Path) -> tuple[Path, list[Point]]:
+    """Make the same after that night, and return the points that it passed."""
     copied(before, root)
     passing = Passing()
     night = pass_points(root / "birds.toml", passing, refit=True)
     assert night.plan.overdue == (day(1), day(2))
     return root, passing.points
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory) -> Path:
+    return world_before(tmp_path_factory.mktemp("before"), {})
+
+
+@pytest.fixture(scope="module")
+def undisturbed(before, tmp_path_factory) -> tuple[Path, list[Point]]:
+    return world_after(before, tmp_path_factory.mktemp("undisturbed"))
+
+
+@pytest.fixture(scope="module")
+def before_reports(tmp_path_factory) -> Path:
+    return world_before(tmp_path_factory.mktemp("before"), {"enabled = false": "enabled = true"})
+
+
+@pytest.fixture(scope="module")
+def undisturbed_reports(before_reports, tmp_path_factory) -> tuple[Path, list[Point]]:
+    return world_after(before_reports, tmp_path_factory.mktemp("undisturbed"))
 
 
 def same_as(root: Path, settings: Settings) -> bool:
@@ -103,6 +132,24 @@ def test_a_night_killed_and_run_again_ends_as_if_nothing_was(before, undisturbed
     assert killed_at(tmp_path / "birds.toml", point, refit=True) == -signal.SIGKILL
     run_night(settings, refit=True)
     assert same_as(undisturbed[0], settings)
+
+
+def test_the_points_of_a_night_with_reports_are_all_that_it_passes(undisturbed_reports):
+    assert undisturbed_reports[1] == WITH_REPORTS
+    assert len([path for path in files_below(undisturbed_reports[0]) if path.endswith(".html")]) == 3
+
+
+@pytest.mark.parametrize("point", AROUND_REPORTS, ids=[f"{name} {time}" for name, time in AROUND_REPORTS])
+def test_a_night_killed_around_its_report_and_run_again_has_all_reports(
+    before_reports, undisturbed_reports, tmp_path, point
+):
+    """Every report is there once, whole."""
+    settings = copied(before_reports, tmp_path)
+    assert killed_at(tmp_path / "birds.toml", point, refit=True) == -signal.SIGKILL
+    run_night(settings, refit=True)
+    assert same_as(undisturbed_reports[0], settings)
+    pages = [path.read_text(encoding="utf-8") for path in (tmp_path / "house" / "reports").rglob("*.html")]
+    assert all(page.rstrip().endswith("</html>") for page in pages)
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ from tests.scoring.worlds import expected_scores
 
 UNWEIGHED = -(-ROWS // 20)
 CLOCKS = ("published_at", "started_at", "finished_at", "step_seconds")
+PLACES = ("report_uri",)
 
 
 @contextmanager
@@ -56,10 +57,13 @@ def rows(settings: Settings, table: str) -> list[dict[str, Any]]:
 
 
 def contents(settings: Settings) -> dict[str, list[dict[str, Any]]]:
-    """Everything that readers can see, but for the clock."""
+    """Everything that readers can see, but for the clock and the folder."""
     tables = ("assignments", "segments", "segment_profiles", "grid", "runs", "lineage", "publications")
     return {
-        table: [{name: value for name, value in row.items() if name not in CLOCKS} for row in rows(settings, table)]
+        table: [
+            {name: value for name, value in row.items() if name not in (*CLOCKS, *PLACES)}
+            for row in rows(settings, table)
+        ]
         for table in (*tables, "current_assignments", "current_segments", "champion")
     }
 

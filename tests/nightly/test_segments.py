@@ -63,7 +63,7 @@ def test_a_name_is_in_the_views_in_later_nights_in_the_report_and_in_the_summary
     console = Console(file=io.StringIO(), width=200)
     print_night(night, settings, console)
     assert console.file.getvalue().count(NAME) == 2  # among the means and among the most frequent
-    page = report_night(settings, root / "report.html").read_text(encoding="utf-8")
+    page = Path(report_night(settings, root / "report.html")).read_text(encoding="utf-8")
     assert "[red]Owls[/] &lt;b&gt; &amp; o" in page
     assert "Owls[/] <b>" not in page
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import gmmdask.report  # brings plotly
 import gmmdask.training.starts  # noqa: F401  (brings scikit-learn)
 from gmmdask.cli import app
 from gmmdask.engine import Engine, LocalEngine

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gmmdask.errors import InvalidInputError, StorageError
-from gmmdask.report import render_report, write_report
+from gmmdask.report import render_report, write_page
 from gmmdask.report.reading import read_findings
 from gmmdask.report.story import notes
 from tests.report.worlds import LONG_NAMES, RUN, Wish, made_up_model, publish
@@ -127,21 +127,21 @@ def test_a_run_without_a_single_scored_row_has_a_report(tmp_path):
     assert "No row could be given a segment." in words
 
 
-def test_a_report_that_cannot_be_written_is_an_error_and_leaves_nothing_behind(world, tmp_path):
+def test_a_report_that_cannot_be_written_is_an_error_and_leaves_nothing_behind(tmp_path):
     file, folder = tmp_path / "file", tmp_path / "folder"
     file.write_text("not a folder")
     (folder / "inner").mkdir(parents=True)
     for blocked in (file / "report.html", folder):
         with pytest.raises(StorageError, match=RUN):
-            write_report(world.warehouse, RUN, blocked)
+            write_page("a page", str(blocked), f"the report of run {RUN}")
     assert sorted(found.name for found in tmp_path.iterdir()) == ["file", "folder"]
 
 
-def test_a_report_takes_the_place_of_the_one_before(world, tmp_path):
-    (tmp_path / "new").mkdir()
-    (tmp_path / "new" / "report.html").write_text("old")
-    path = write_report(world.warehouse, RUN, tmp_path / "new" / "report.html")
-    assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+def test_a_report_takes_the_place_of_the_one_before(tmp_path):
+    path = tmp_path / "new folder" / "report.html"
+    for page in ("old", "new ü"):
+        write_page(page, str(path), "the report")
+    assert path.read_text(encoding="utf-8") == "new ü"
     assert [found.name for found in path.parent.iterdir()] == ["report.html"]
 
 

@@ -26,7 +26,7 @@ from tests.services.conftest import new_bucket
 
 TABLES = ("assignments", "segments", "segment_profiles", "grid", "runs", "lineage", "publications")
 CLOCKS = {"published_at", "started_at", "finished_at", "step_seconds"}
-PLACES = {"run_id", "run_key", "model_id", "champion_id", "fingerprint"}
+PLACES = {"run_id", "run_key", "model_id", "champion_id", "fingerprint", "report_uri"}
 """What hashes the files' fingerprints, which are etags in a bucket and times on a disk."""
 
 

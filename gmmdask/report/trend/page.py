@@ -27,7 +27,8 @@ def write_trend_page(warehouse: Warehouse, segmentation: str, path: str | Path) 
         The file cannot be written.
     """
     page = render_trend(warehouse, segmentation)
-    return write_page(page, path, f"the trend of {segmentation!r}")
+    write_page(page, str(path), f"the trend of {segmentation!r}")
+    return Path(path)
 
 
 def render_trend(warehouse: Warehouse, segmentation: str) -> str:

@@ -49,7 +49,7 @@ RULES = (
     Rule(name="windows seen, ×1", learn=seen_windows, margin=1.0),
     Rule(name="windows left out, ×1", learn=left_out_windows, margin=1.0),
     Rule(name="and scattered weeks, ×1", learn=learn_null, margin=1.0),
-    Rule(name="and scattered weeks, ×1.25 (in use)", learn=learn_null, margin=1.25),
-    Rule(name="and scattered weeks, ×1.5", learn=learn_null, margin=1.5),
+    Rule(name="and scattered weeks, ×1.25", learn=learn_null, margin=1.25),
+    Rule(name="and scattered weeks, ×1.5 (in use)", learn=learn_null, margin=1.5),
 )
-IN_USE = RULES[3]
+IN_USE = RULES[4]

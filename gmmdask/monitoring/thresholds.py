@@ -19,7 +19,7 @@ class Thresholds:
         Training nights below which there is no telling what is ordinary.
     rows_per_parameter : float, default 50
         Rows that a window needs for each free parameter.
-    margin : float, default 1.25
+    margin : float, default 1.5
         How often the null's largest window counts as ordinary still.
     smallest_gain : float, default 1e-3
         Nats per row over the null's median that a training is worth.
@@ -41,7 +41,7 @@ class Thresholds:
     window: int = 28
     fewest_nights: int = 14
     rows_per_parameter: float = 50.0
-    margin: float = 1.25
+    margin: float = 1.5
     smallest_gain: float = 1e-3
     refit_gain: float = 0.05
     refit_ratio: float = 2.0

@@ -74,7 +74,7 @@ def test_the_verdict_follows_from_its_numbers() -> None:
     verdict = judged(later)
     gain = measure_gain(summed(world.champion, np.hstack(later)), world.champion)
     assert verdict.numbers["gain"] == pytest.approx(gain.total, rel=1e-9)
-    assert verdict.numbers["ordinary"] == pytest.approx(1.25 * null.largest, rel=1e-6)
+    assert verdict.numbers["ordinary"] == pytest.approx(LIMITS.margin * null.largest, rel=1e-6)
     assert verdict.numbers["excess"] == pytest.approx(gain.total - null.median, rel=1e-9)
     parts = sum(verdict.numbers[f"gain_{part}"] for part in ("weight", "mean", "covariance"))
     assert parts == pytest.approx(gain.total, rel=1e-8)

@@ -20,11 +20,10 @@ from gmmdask.mixture.statistics import SufficientStatistics
 from gmmdask.monitoring import Champion, LastAttempt, NightSums, Verdict, judge, retrained
 from gmmdask.monitoring.null import NullDistribution
 from gmmdask.preparation import Recipe
-from gmmdask.preparation.recipe import Moments
 from gmmdask.training.em_loop import summarize_leaf
 from gmmdask.training.grid import fit_grid
 from gmmdask.training.results import GridSpec
-from gmmdask.training.survey import Survey, survey_source
+from gmmdask.training.survey import survey_source
 from infra.demonstration import write_demonstration
 
 FEATURES = ("dep_delay", "arr_delay", "air_time", "distance", "sched_dep_minute")
@@ -68,7 +67,8 @@ def flights(*, small: bool) -> Iterator[Year]:
         lake = open_lake(str(Path(folder, "lake")), features=FEATURES).where(dt=(None, end))
         early = lake.where(dt=(None, bootstrap))
         survey = survey_source(early, engine)
-        recipe = Recipe.learn(_moments(survey), scale="standard")
+        spread = survey.reference
+        recipe = Recipe.affine(features=FEATURES, centre=spread.centre.tolist(), scale=spread.scale.tolist())
         spec = GridSpec(n_components=(2,) if small else tuple(range(1, 11)), covariance_types=("full",))
         prepared = PreparedSource(source=early, recipe=recipe, infinite="drop")
         grid = fit_grid(prepared, engine, survey.prepared(recipe), spec)
@@ -84,17 +84,6 @@ def flights(*, small: bool) -> Iterator[Year]:
                 bootstrap=bootstrap,
                 source=whole,
             )
-
-
-def _moments(survey: Survey) -> Moments:
-    return Moments(
-        features=survey.features,
-        count=survey.n_rows - survey.missing,
-        mean=survey.moments.mean,
-        variance=survey.moments.variance,
-        minimum=survey.minimum,
-        maximum=survey.maximum,
-    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -154,7 +154,7 @@ def _year_lines(played: dict[tuple[str, str], Played]) -> list[str]:
         "",
         *table(["rule", "trained on", "retrainings", "score"], rows),
         "",
-        f"The rule in use, trained on all nights; {acted.alerts} of 275 nights alarmed.",
+        f"The rule in use, trained on all nights; {acted.alerts} nights alarmed.",
         "",
         *table(header, trainings),
     ]

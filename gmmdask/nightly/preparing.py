@@ -8,9 +8,8 @@ import numpy as np
 
 from gmmdask.errors import EmptyDataError
 from gmmdask.lake import TrainingRows
-from gmmdask.preparation import CategoryPolicy, Evidence, Moments, NumericPolicy, Recipe, Sample
+from gmmdask.preparation import CategoryPolicy, Evidence, Moments, NumericPolicy, Policy, Recipe, Sample
 from gmmdask.preparation import learn_recipe as learn
-from gmmdask.preparation.learning import Policy
 from gmmdask.settings import Settings
 from gmmdask.training.survey import Survey
 

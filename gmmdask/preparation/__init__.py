@@ -7,14 +7,8 @@ from __future__ import annotations
 
 from gmmdask.preparation.codes import category_code, category_codes
 from gmmdask.preparation.columns import CategoryColumn, NumericColumn
-from gmmdask.preparation.learning import (
-    CategoryPolicy,
-    Evidence,
-    Moments,
-    NumericPolicy,
-    Sample,
-    learn_recipe,
-)
+from gmmdask.preparation.evidence import CategoryPolicy, Evidence, Moments, NumericPolicy, Policy, Sample
+from gmmdask.preparation.learning import learn_recipe
 from gmmdask.preparation.recipe import Recipe, RowStatus
 
 __all__ = [
@@ -24,6 +18,7 @@ __all__ = [
     "Moments",
     "NumericColumn",
     "NumericPolicy",
+    "Policy",
     "Recipe",
     "RowStatus",
     "Sample",

@@ -160,8 +160,8 @@ def _opened(document: bytes, arrays: bytes, uri: str) -> Bundle:
         ) from error
     if known != FORMAT_VERSION:
         raise InvalidInputError(
-            f"{uri} has format {known!r} and this gmmdask reads format {FORMAT_VERSION}; it was written by gmmdask "
-            f"{versions.get('gmmdask', 'of an unknown version')}. Install that version, or train again."
+            f"{uri} has format {known!r} and this gmmdask reads format {FORMAT_VERSION}; it was written by {_age(known)} "
+            f"gmmdask, {versions.get('gmmdask', 'of an unknown version')}. Install that version, or train again."
         )
     expected = _fingerprint(read, arrays)
     if found != expected:
@@ -174,6 +174,10 @@ def _opened(document: bytes, arrays: bytes, uri: str) -> Bundle:
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise InvalidInputError(f"{uri}/{ARRAYS} is damaged ({type(error).__name__}: {error}).") from error
     return Bundle(kind=read["kind"], parts=parts, versions=versions, fingerprint=found)
+
+
+def _age(found: object) -> str:
+    return ("a newer" if found > FORMAT_VERSION else "an older") if isinstance(found, int) else "another"
 
 
 def _packed(bundle: Bundle) -> bytes:

@@ -14,12 +14,12 @@ from gmmdask.preparation import (
     Evidence,
     Moments,
     NumericPolicy,
+    Policy,
     Recipe,
     Sample,
     category_code,
     learn_recipe,
 )
-from gmmdask.preparation.learning import Policy
 
 NAMES = ("UA", "AA", "", "é, \u96ea", "NaN", "other", "a=b")
 Floats = NDArray[np.float64]

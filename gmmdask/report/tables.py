@@ -14,6 +14,9 @@ from gmmdask.report.wording import count, day, duration, measure, moment, percen
 TELLING_DIFFERENCE = 0.5
 """Standard deviations from the whole from which on a feature marks a segment."""
 
+STEADY_RATIO = 0.5
+"""Of a segment's standard deviation to that of the whole, below which a feature marks a segment whose means mark nothing."""
+
 MARKING_FEATURES, TOP_VALUES = 3, 3
 OVER_REPRESENTED = 1.5
 SEGMENTS_ABREAST = 12
@@ -23,7 +26,7 @@ LONGEST_DRIFT = 30
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mark:
-    """A feature that sets a segment apart: its arrow, its name, and the segment's mean."""
+    """A feature that sets a segment apart: an arrow, or = where it varies little, its name, and the segment's mean."""
 
     arrow: str
     feature: str
@@ -65,10 +68,13 @@ class Value:
 
 
 def marks(profiles: Profiles, segment: Segment) -> list[Mark]:
-    """Return the features in which a segment differs most from the whole; none where it differs in none."""
+    """Return the features in which a segment differs most from the whole.
+
+    Where its means do not differ, those that vary least in it compared with the whole; none where it varies as much.
+    """
     differences = {feature: profiles.difference(segment.segment_id, feature) or 0.0 for feature in profiles.features}
     strong = sorted(differences, key=lambda feature: -abs(differences[feature]))[:MARKING_FEATURES]
-    return [
+    apart = [
         Mark(
             arrow=("↑" if differences[feature] > 0 else "↓")
             * (2 if abs(differences[feature]) > STRONG_DIFFERENCE else 1),
@@ -77,6 +83,21 @@ def marks(profiles: Profiles, segment: Segment) -> list[Mark]:
         )
         for feature in strong
         if abs(differences[feature]) >= TELLING_DIFFERENCE
+    ]
+    return apart or _steady(profiles, segment)
+
+
+def _steady(profiles: Profiles, segment: Segment) -> list[Mark]:
+    """Return the features that vary far less in a segment than in the whole, the steadiest first."""
+    spreads = {feature: profiles.value(segment.segment_id, feature, "sd") for feature in profiles.features}
+    wholes = {feature: profiles.value(None, feature, "sd") for feature in profiles.features}
+    ratios = {
+        feature: own / whole for feature, own in spreads.items() if own is not None and (whole := wholes[feature])
+    }
+    steady = [feature for feature in sorted(ratios, key=lambda one: ratios[one]) if ratios[feature] < STEADY_RATIO]
+    return [
+        Mark(arrow="=", feature=shortened(feature, LONGEST_VALUE), mean=_mean(profiles, segment.segment_id, feature))
+        for feature in steady[:MARKING_FEATURES]
     ]
 
 

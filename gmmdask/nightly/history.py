@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from gmmdask.warehouse import Warehouse
 from gmmdask.warehouse.views import LATEST_LABELS
@@ -14,9 +14,22 @@ Files = frozenset[tuple[str, str]]
 NIGHTS = """SELECT p.dt, r.action FROM publications AS p JOIN runs AS r ON r.run_id = p.run_id
     WHERE p.segmentation = $segmentation AND p.kind = 'night' ORDER BY p.publication_id"""
 
+CHAMPIONS = """SELECT dt, kind, champion_id, published_at FROM publications
+    WHERE segmentation = $segmentation AND champion_id IS NOT NULL ORDER BY publication_id"""
+
 LABELS = f"""SELECT p.dt, p.model_id, l.partition_name, l.fingerprint FROM publications AS p
     LEFT JOIN lineage AS l ON l.run_id = p.run_id AND l.dt = p.dt AND l.purpose = 'score'
     WHERE p.segmentation = $segmentation AND p.publication_id IN ({LATEST_LABELS})"""  # noqa: S608
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reign:
+    """A publication that said which model is in force: from the night after `dt` on."""
+
+    champion_id: str
+    kind: str
+    dt: date
+    published_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,11 +44,30 @@ class History:
         Whose labels a date has.
     files : mapping of datetime.date to frozenset of (str, str)
         Names and fingerprints of the partitions that they came from.
+    reigns : tuple of Reign
+        Every publication that named a champion, the latest last.
     """
 
     actions: Mapping[date, str] = field(default_factory=dict)
     models: Mapping[date, str] = field(default_factory=dict)
     files: Mapping[date, Files] = field(default_factory=dict)
+    reigns: tuple[Reign, ...] = ()
+
+    @property
+    def champion(self) -> str | None:
+        """The model in force, or None where there is none yet."""
+        return self.reigns[-1].champion_id if self.reigns else None
+
+    @property
+    def previous_champion(self) -> str | None:
+        """The last model in force that was another one, or None where there was none."""
+        others = [reign.champion_id for reign in self.reigns if reign.champion_id != self.champion]
+        return others[-1] if others else None
+
+    def is_overruled(self, night: date) -> bool:
+        """Return whether later decisions stand, so that labelling this date again must not change the champion."""
+        decided_since = bool(self.reigns) and self.reigns[-1].kind != "night" and self.reigns[-1].dt >= night
+        return night < self.last_night or decided_since
 
     @property
     def first_night(self) -> date:
@@ -65,6 +97,7 @@ def read_history(warehouse: Warehouse, segmentation: str) -> History:
     name = {"segmentation": segmentation}
     nights = warehouse.query(NIGHTS, name).to_pylist()
     labels = warehouse.query(LABELS, name).to_pylist()
+    reigns = warehouse.query(CHAMPIONS, name).to_pylist()
     files: dict[date, set[tuple[str, str]]] = {}
     for row in labels:
         files.setdefault(row["dt"], set()).add((row["partition_name"], row["fingerprint"]))
@@ -72,4 +105,5 @@ def read_history(warehouse: Warehouse, segmentation: str) -> History:
         actions={row["dt"]: row["action"] for row in nights},
         models={row["dt"]: row["model_id"] for row in labels},
         files={dt: frozenset(found) for dt, found in files.items()},
+        reigns=tuple(Reign(**row) for row in reigns),
     )

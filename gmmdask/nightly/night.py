@@ -105,11 +105,11 @@ def _whole_night(
     early = write_missing_reports(settings, at=at)
     plan = plan_night(settings, dt, refit=refit)
     at("planned")
-    night = _run(plan, settings, progress, engines, at)
+    night = run_plan(plan, settings, progress, engines=engines, at=at)
     if plan.overdue:
         plans = plan_overdue(settings, plan)
         at("overdue planned")
-        night = replace(night, repeats=tuple(_run(late, settings, progress, engines, at) for late in plans))
+        night = replace(night, repeats=tuple(run_plan(late, settings, progress, engines=engines, at=at) for late in plans))
     own = next((release for release in resumed if release.run_id == plan.run_id), None)
     others = tuple(release for release in resumed if release is not own)
     return replace(night, release=night.release or own, resumed=others, reports=merged(early, night.reports))
@@ -134,7 +134,7 @@ def rescore_dates(
     """
     with metered(f"the rescoring of {settings.segmentation.name}") as meter:
         resumed = publish_waiting(settings, progress)
-        night = _run(plan_rescore(settings, first, last), settings, progress, engines, pass_by)
+        night = run_plan(plan_rescore(settings, first, last), settings, progress, engines=engines)
     own = next((release for release in resumed if release.run_id == night.plan.run_id), None)
     return replace(night, release=night.release or own, cost=meter.cost)
 
@@ -144,13 +144,15 @@ def merged(earlier: Iterable[Report], later: Iterable[Report]) -> tuple[Report, 
     return tuple({report.run_id: report for report in (*earlier, *later)}.values())
 
 
-def _run(
+def run_plan(
     plan: NightPlan,
     settings: Settings,
-    progress: Progress | None,
-    engines: EngineOpener,
-    at: Callable[[str], None],
+    progress: Progress | None = None,
+    *,
+    engines: EngineOpener = open_engine,
+    at: Callable[[str], None] = pass_by,
 ) -> Night:
+    """Do what a plan says, from training to publication; raises as `run_night`."""
     if plan.state == "due":
         with engines(settings.cluster) as engine:
             training = train_model(plan, settings, engine, progress, at=at)

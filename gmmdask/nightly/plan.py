@@ -20,7 +20,10 @@ RUN_ID_DIGITS = 16
 
 State = Literal["due", "staged", "published", "nothing new"]
 Action = Literal["first", "keep", "refit"]
-Kind = Literal["night", "repeat", "rescore"]
+Kind = Literal["night", "repeat", "rescore", "promote", "rollback"]
+
+
+CHAMPION_CHANGES = ("promote", "rollback")
 
 
 def utc_now() -> datetime:
@@ -43,11 +46,11 @@ class NightPlan:
     action : {"first", "keep", "refit"}
         Train the first model on all dates up to t and publish them, label by a model that is there, or train a new
         champion that labels t.
-    kind : {"night", "repeat", "rescore"}
+    kind : {"night", "repeat", "rescore", "promote", "rollback"}
         Of the publication: a repeat labels earlier dates by the champion in force before them, a rescore by the present
-        one; neither changes a champion.
+        one; neither changes a champion. Promote and rollback change it and no label: they describe its segments on t.
     champion_id : str, optional
-        The model in force before t; of a rescore, the present one.
+        The model in force before t; of a rescore, the present one; of promote and rollback, the new one.
     lake : Lake
         All dates up to t, with the features alone.
     dates : tuple of datetime.date
@@ -211,6 +214,44 @@ def plan_rescore(settings: Settings, first: date, last: date, *, now: Callable[[
         return _identified(plan, settings, history)
 
 
+def plan_promotion(
+    settings: Settings, model_id: str, kind: Literal["promote", "rollback"], *, now: Callable[[], datetime] = utc_now
+) -> NightPlan:
+    """Find out how to make a model the champion: describe its segments on the last night's date, and publish it.
+
+    Raises
+    ------
+    InvalidInputError
+        No night was published yet, or its date is no longer in the lake.
+    StorageError, WarehouseError
+        Lake or warehouse cannot be reached.
+    """
+    started_at = now()
+    lake = open_night_lake(settings)
+    with _readable():
+        history = read_history(warehouse_of(settings), settings.segmentation.name)
+        night = history.last_night
+        if night.isoformat() not in lake.dates:
+            raise InvalidInputError(
+                f"a champion is described by the last night's date, and {settings.segmentation.name!r} "
+                + ("has no night yet" if night == date.min else f"has no partition of {night} any more")
+            )
+        plan = NightPlan(
+            run_key="",
+            dt=night,
+            state="due",
+            action="keep",
+            kind=kind,
+            champion_id=model_id,
+            lake=between(lake, date.min, night),
+            dates=(night,),
+            started_at=started_at,
+        )
+        if history.champion == model_id:
+            return replace(plan, run_key=run_key(plan, settings), state="published")
+        return _identified(plan, settings, history)
+
+
 def run_key(plan: NightPlan, settings: Settings) -> str:
     """Return the hash of what determines a run's result.
 
@@ -220,7 +261,8 @@ def run_key(plan: NightPlan, settings: Settings) -> str:
     dates = (plan.dt,) if plan.kind == "night" else plan.dates
     texts = [dt.isoformat() for dt in dates]
     files = [(file.path, file.fingerprint) for file in plan.lake.files if file.date in set(texts)]
-    how = "retrained" if plan.action == "refit" else "rescored" if plan.kind == "rescore" else "labelled"
+    told = {"rescore": "rescored", "promote": "promoted", "rollback": "rolled back"}
+    how = "retrained" if plan.action == "refit" else told.get(plan.kind, "labelled")
     facts = [settings.decisive_hash, how, texts, files, plan.champion_id]
     return blake2b(json.dumps(facts).encode(), digest_size=32).hexdigest()
 
@@ -292,7 +334,8 @@ def only(lake: Lake, dates: Iterable[date]) -> Lake:
 def _planned(settings: Settings, lake: Lake, night: date, history: History, refit: bool) -> NightPlan:
     """Return the plan of a night before it has a key."""
     champion = _champion(warehouse_of(settings), settings, history, night)
-    trained_before = history.last_night == night and history.actions[night] == "refit"
+    is_overruled = history.is_overruled(night)
+    trained_before = not is_overruled and history.last_night == night and history.actions[night] == "refit"
     action: Action = "first" if champion is None else "refit" if refit or trained_before else "keep"
     window = settings.training.train_window
     return NightPlan(
@@ -300,7 +343,7 @@ def _planned(settings: Settings, lake: Lake, night: date, history: History, refi
         dt=night,
         state="due",
         action=action,
-        kind="repeat" if night < history.last_night else "night",
+        kind="repeat" if is_overruled and not refit else "night",
         champion_id=champion,
         lake=lake,
         dates=_dates(lake) if action == "first" else (night,),
@@ -330,6 +373,8 @@ def _identified(plan: NightPlan, settings: Settings, history: History) -> NightP
 
 
 def _is_superseded(plan: NightPlan, history: History) -> bool:
+    if plan.kind in CHAMPION_CHANGES and history.champion != plan.champion_id:
+        return True
     if plan.kind == "rescore" and any(history.models.get(dt) != plan.champion_id for dt in plan.dates):
         return True
     dates = (plan.dt,) if plan.kind == "night" else plan.dates

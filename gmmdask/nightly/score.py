@@ -11,7 +11,7 @@ from datetime import date
 from gmmdask.engine import Engine
 from gmmdask.errors import WarehouseBusyError, WarehouseError
 from gmmdask.nightly.model import save_night_model
-from gmmdask.nightly.plan import NightPlan, staging_of, utc_now, warehouse_of
+from gmmdask.nightly.plan import CHAMPION_CHANGES, NightPlan, staging_of, utc_now, warehouse_of
 from gmmdask.nightly.tables import night_tables, run_row
 from gmmdask.nightly.train import Training
 from gmmdask.scoring import PartitionScores, ScoringTask, SegmentSums, combine_sums, score_source
@@ -20,6 +20,7 @@ from gmmdask.training.results import Progress
 from gmmdask.warehouse import Attempt, Limits, Publication, Release, StagedRows
 from gmmdask.warehouse.checks import check_staged
 from gmmdask.warehouse.port import pass_by
+from gmmdask.warehouse.tables import CHAMPION_KINDS
 
 
 def score_night(
@@ -89,9 +90,9 @@ def _stage(
     at("model saved")
     runs = [run_row(plan, settings, timed, sums, utc_now())]
     tables = {**night_tables(plan, settings, training, scores, sums), "runs": runs}
-    attempt.finish(
-        publications, [score.receipt for score in scores], tables, entity=settings.segmentation.entity, at=at
-    )
+    # A change of champion publishes what its segments look like, and leaves the labels of the date as they are.
+    receipts = [] if plan.kind in CHAMPION_CHANGES else [score.receipt for score in scores]
+    attempt.finish(publications, receipts, tables, entity=settings.segmentation.entity, at=at)
     at("staged")
 
 
@@ -117,14 +118,14 @@ def counted(settings: Settings) -> tuple[str, ...]:
 
 
 def publications_of(plan: NightPlan, settings: Settings, training: Training) -> list[Publication]:
-    """Return one publication per date. Only that of a night says which champion is in force from then on."""
+    """Return one publication per date. A night's, and a change of champion, say which is in force from then on."""
     lake = plan.published_lake
     model_id = training.model.model_id
     published = []
     for text in lake.dates:
         dt = date.fromisoformat(text)
         kind = "rescore" if plan.kind == "night" and dt != plan.dt else plan.kind
-        champion = model_id if kind == "night" else None
+        champion = model_id if kind in CHAMPION_KINDS else None
         name = settings.segmentation.name
         published.append(
             Publication(

@@ -21,6 +21,8 @@ KEPT = {
     "night": "The champion {champion} was kept.",
     "repeat": "Labelled by {champion}, the champion in force before.",
     "rescore": "Labelled by {champion}, the present champion.",
+    "promote": "{champion} was made the champion by hand.",
+    "rollback": "{champion} was made the champion again.",
 }
 
 

@@ -4,6 +4,6 @@ A bundle holds named parts and knows no other package's types; whoever owns a ty
 Loading a bundle cannot execute code.
 """
 
-from gmmdask.registry.bundle import FORMAT_VERSION, Bundle, Part, load_bundle, save_bundle
+from gmmdask.registry.bundle import FORMAT_VERSION, Bundle, Part, list_bundles, load_bundle, save_bundle
 
-__all__ = ["FORMAT_VERSION", "Bundle", "Part", "load_bundle", "save_bundle"]
+__all__ = ["FORMAT_VERSION", "Bundle", "Part", "list_bundles", "load_bundle", "save_bundle"]

@@ -149,6 +149,19 @@ def load_bundle(uri: str, *, storage_options: Mapping[str, Any] | None = None) -
     return _opened(document, arrays, uri)
 
 
+def list_bundles(uri: str, *, storage_options: Mapping[str, Any] | None = None) -> list[str]:
+    """Return the names of the whole bundles directly below a folder, in order; none where it does not exist.
+
+    Raises
+    ------
+    StorageError
+        The place cannot be reached.
+    """
+    with _reaching(uri, storage_options, "listed") as (filesystem, root):
+        found = filesystem.glob(f"{root}/*/{DOCUMENT}")
+    return sorted(path.split("/")[-2] for path in found)
+
+
 def _opened(document: bytes, arrays: bytes, uri: str) -> Bundle:
     try:
         read = json.loads(document)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from gmmdask.lake.arrays import ArraySource
 from gmmdask.lake.finite import require_finite, require_weights
-from gmmdask.lake.held_out import TrainingRows, held_out
+from gmmdask.lake.held_out import HeldOutRows, TrainingRows, held_out
 from gmmdask.lake.lake import Lake, open_lake
 from gmmdask.lake.prepared import PreparedSource
 
 __all__ = [
     "ArraySource",
+    "HeldOutRows",
     "Lake",
     "PreparedSource",
     "TrainingRows",

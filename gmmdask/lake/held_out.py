@@ -1,4 +1,4 @@
-"""A source without its held-out rows: one in twenty, by a hash of the seed and the row's id.
+"""A source without its held-out rows, and these alone: one in twenty, by a hash of the seed and the row's id.
 
 The choice follows the id alone, so a row stays held out whichever file or date it is in, whatever else is there.
 """
@@ -58,11 +58,27 @@ class TrainingRows:
     def read(self, partition: int, first: int = 0, stop: int | None = None) -> Iterator[Leaf]:
         """Yield the leaves of a partition without their held-out rows; raises what the lake raises."""
         for leaf in self._identified.read(partition, first, stop):
-            yield _filtered(leaf, ~held_out(leaf.carried[self.id_column], self.seed), self.lake.carried)
+            yield _filtered(leaf, self._kept(leaf.carried[self.id_column]), self.lake.carried)
+
+    def _kept(self, ids: Any) -> NDArray[np.bool_]:
+        return ~held_out(ids, self.seed)
 
     @cached_property
     def _identified(self) -> Lake:
         return self.lake.carry(self.id_column)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOutRows(TrainingRows):
+    """The rows of a lake that no fit may see: what models are compared on; else as `TrainingRows`."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes with the lake, the id column and the seed."""
+        return digest("held-out rows", self.lake.fingerprint, self.id_column, str(self.seed))
+
+    def _kept(self, ids: Any) -> NDArray[np.bool_]:
+        return held_out(ids, self.seed)
 
 
 def held_out(ids: Any, seed: int) -> NDArray[np.bool_]:

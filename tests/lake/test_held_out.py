@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmmdask.lake import TrainingRows, held_out, open_lake
+from gmmdask.lake import HeldOutRows, TrainingRows, held_out, open_lake
 
 IDS = st.lists(st.one_of(st.none(), st.text(max_size=12)), max_size=40)
 
@@ -76,3 +76,14 @@ def test_the_fingerprint_follows_the_seed_and_the_lake(tmp_path: Path):
     lake = open_lake(str(tmp_path), features=["x"], id_column="id")
     prints = {TrainingRows(lake=lake, id_column="id", seed=seed).fingerprint for seed in (0, 0, 1)}
     assert len(prints | {lake.fingerprint}) == 3
+
+
+def test_what_is_held_out_is_exactly_what_training_does_not_see(tmp_path: Path):
+    table = pa.table({"id": np.arange(500), "x": np.arange(500.0)})
+    pq.write_table(table, tmp_path / "part.parquet", row_group_size=200)
+    lake = open_lake(str(tmp_path), features=["x"], id_column="id")
+    parts = [kind(lake=lake, id_column="id", seed=7) for kind in (TrainingRows, HeldOutRows)]
+    seen, rest = (np.concatenate([leaf.values[0] for leaf in part.read(0)]) for part in parts)
+    assert sorted([*seen, *rest]) == table["x"].to_pylist()
+    assert rest.tolist() == table["x"].to_numpy()[held_out(table["id"], 7)].tolist()
+    assert parts[0].fingerprint != parts[1].fingerprint

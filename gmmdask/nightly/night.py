@@ -109,7 +109,9 @@ def _whole_night(
     if plan.overdue:
         plans = plan_overdue(settings, plan)
         at("overdue planned")
-        night = replace(night, repeats=tuple(run_plan(late, settings, progress, engines=engines, at=at) for late in plans))
+        night = replace(
+            night, repeats=tuple(run_plan(late, settings, progress, engines=engines, at=at) for late in plans)
+        )
     own = next((release for release in resumed if release.run_id == plan.run_id), None)
     others = tuple(release for release in resumed if release is not own)
     return replace(night, release=night.release or own, resumed=others, reports=merged(early, night.reports))

@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -179,6 +179,13 @@ class Attempt:
         """Whether there is a manifest and every file that it names has its size."""
         return self._manifest() is not None
 
+    def last_written(self) -> datetime:
+        """Return when a file of the attempt was last written; of an empty folder, when it was made."""
+        with reaching(self.folder):
+            paths = self.filesystem.find(self.folder) or [self.folder]
+            written: list[datetime] = [self.filesystem.modified(path) for path in paths]
+        return max(written)
+
     def _manifest(self) -> dict[str, Any] | None:
         present = sizes(self.filesystem, self.folder)
         if f"{self.folder}/{MANIFEST}" not in present:
@@ -211,6 +218,12 @@ class Staging:
         """Return the latest complete attempt of every run that has one, in the order of their run ids."""
         found = (self.complete(name) for name in subfolders(self.filesystem, self.folder))
         return [attempt for attempt in found if attempt is not None]
+
+    def abandoned(self, before: datetime) -> list[Attempt]:
+        """Return the incomplete attempts to which nothing was written since a time: their processes were killed."""
+        runs = subfolders(self.filesystem, self.folder)
+        incomplete = [attempt for run_id in runs for attempt in self.attempts(run_id) if not attempt.is_complete]
+        return [attempt for attempt in incomplete if attempt.last_written() < before]
 
     def attempts(self, run_id: str) -> list[Attempt]:
         """Return all attempts at a run, the latest last."""

@@ -31,7 +31,9 @@ def test_another_structure_is_worth_a_thousandth_for_each_component():
 
 @given(st.floats(-10, 1e6), st.integers(0, 10**9))
 def test_a_disqualified_challenger_never_passes(difference, n_rows):
-    decision = decide(SAME, Contender(n_components=4, structure="full", objection="a covariance collapsed"), difference, n_rows)
+    decision = decide(
+        SAME, Contender(n_components=4, structure="full", objection="a covariance collapsed"), difference, n_rows
+    )
     assert not decision.is_promoted
     assert "a covariance collapsed" in decision.reason
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,18 @@ def grown(tmp_path_factory) -> Path:
 @pytest.fixture
 def world(grown, tmp_path) -> tuple[Path, Settings]:
     return tmp_path, copied(grown, tmp_path)
+
+
+class KilledError(Exception):
+    """Stands for a process that was killed."""
+
+
+def killed_at(where: str) -> Callable[[str], None]:
+    def at(point: str) -> None:
+        if point == where:
+            raise KilledError
+
+    return at
 
 
 def reigns(settings: Settings) -> list[tuple[str, str]]:
@@ -81,7 +94,7 @@ def test_the_next_night_is_labelled_by_who_was_promoted(world):
 
 def test_repeating_the_last_night_leaves_a_later_decision_in_force(world):
     root, settings = world
-    (_, first), (_, second) = reigns(settings)
+    (_, first), _ = reigns(settings)
     promote_model(settings, first)
     write_day(root, 2, birds(2, n=100))
     night = run_night(settings)
@@ -102,16 +115,9 @@ def test_a_killed_promotion_is_simply_run_again(world):
     _, settings = world
     (_, first), _ = reigns(settings)
 
-    class Killed(Exception):
-        pass
-
-    def killed(point: str) -> None:
-        if point == "staged":
-            raise Killed
-
     before = contents(settings)
-    with pytest.raises(Killed):
-        promote_model(settings, first, at=killed)
+    with pytest.raises(KilledError):
+        promote_model(settings, first, at=killed_at("staged"))
     assert contents(settings) == before
     promote_model(settings, first)
     assert champion(settings) == first
@@ -122,15 +128,8 @@ def test_a_staged_promotion_enters_with_the_next_one(world):
     _, settings = world
     (_, first), _ = reigns(settings)
 
-    class Killed(Exception):
-        pass
-
-    def killed(point: str) -> None:
-        if point == "opened":
-            raise Killed
-
-    with pytest.raises(Killed):
-        promote_model(settings, first, at=killed)
+    with pytest.raises(KilledError):
+        promote_model(settings, first, at=killed_at("opened"))
     promote_model(settings, first)
     assert [kind for kind, _ in reigns(settings)] == ["night", "night", "promote"]
 
@@ -196,8 +195,8 @@ def test_what_two_models_differ_in_is_told_segment_by_segment(world):
     _, settings = world
     (_, first), (_, second) = reigns(settings)
     old, new = load_night_model(settings, first), load_night_model(settings, second)
-    assert differences(old, old) == [
-        line for line in differences(old, old) if "+0 sd" in line
-    ], "the same model moved nowhere"
+    assert differences(old, old) == [line for line in differences(old, old) if "+0 sd" in line], (
+        "the same model moved nowhere"
+    )
     told = differences(old, new)
     assert sum(line.startswith("segment 1: weight") for line in told) == 1

@@ -20,10 +20,11 @@ from pydantic_settings import SettingsError as SourceError
 
 from gmmdask.errors import SettingsError
 from gmmdask.settings_addresses import Address, StorageOptions, Webhook
+from gmmdask.settings_drift import Drift
 from gmmdask.settings_keys import PREFIX, Section, nearest, unknown_variable
 from gmmdask.settings_preparation import Preparation
 
-DECISIVE = {"features", "describe", "segmentation", "preparation", "grid", "training", "anomalies"}
+DECISIVE = {"features", "describe", "segmentation", "preparation", "grid", "training", "anomalies", "drift"}
 
 Positive = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
@@ -148,6 +149,7 @@ class Settings(BaseSettings):
     training: Training = Training()
     anomalies: Anomalies = Anomalies()
     alerts: Alerts = Alerts()
+    drift: Drift = Drift()
     warehouse: Warehouse
     registry: Registry
     report: Report = Report()

@@ -59,10 +59,10 @@ def decide(champion: Contender, challenger: Contender, difference: float, n_rows
     """
     required = _required(champion, challenger)
     if challenger.objection:
-        return _kept(required, f"the challenger was disqualified: {challenger.objection}")
+        return _kept(required, f"The challenger was disqualified: {challenger.objection}")
     if not n_rows:
-        return _kept(required, "no held-out row can be scored by both models")
-    told = f"on {n_rows:,} held-out rows the challenger is {difference:+.4g} nats per row against the champion"
+        return _kept(required, "No held-out row can be scored by both models")
+    told = f"On {n_rows:,} held-out rows the challenger is {difference:+.4g} nats per row against the champion"
     if difference > required:
         return GateDecision(is_promoted=True, required=required, reason=f"{told}{_beyond(required)}: promoted")
     return _kept(required, f"{told}{_beyond(required)}: the champion is kept")

@@ -11,7 +11,7 @@ from gmmdask.warehouse.views import LATEST_LABELS
 
 Files = frozenset[tuple[str, str]]
 
-NIGHTS = """SELECT p.dt, r.action FROM publications AS p JOIN runs AS r ON r.run_id = p.run_id
+NIGHTS = """SELECT p.dt, r.action, r.verdict, r.challenger_id, r.model_id FROM publications AS p JOIN runs AS r ON r.run_id = p.run_id
     WHERE p.segmentation = $segmentation AND p.kind = 'night' ORDER BY p.publication_id"""
 
 CHAMPIONS = """SELECT dt, kind, champion_id, published_at FROM publications
@@ -33,13 +33,51 @@ class Reign:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NightRun:
+    """What a night did, as it was last published.
+
+    Parameters
+    ----------
+    dt : datetime.date
+    action : str
+        first, keep, warm-start or refit.
+    verdict : str, optional
+        What drift called for; None where it was not judged.
+    challenger_id : str, optional
+        The model that it trained, if any.
+    model_id : str
+        The model that gave the labels.
+    """
+
+    dt: date
+    action: str
+    verdict: str | None
+    challenger_id: str | None
+    model_id: str
+
+    @property
+    def has_trained(self) -> bool:
+        """Whether it trained a model, promoted or not."""
+        return self.action != "keep" or self.challenger_id is not None
+
+    @property
+    def is_rejected_warm_start(self) -> bool:
+        """Whether it trained a warm start that did not become champion."""
+        return self.verdict == "warm-start" and self.challenger_id not in (None, self.model_id)
+
+    @property
+    def was_asked_to_train(self) -> bool:
+        """Whether a person asked for its new champion."""
+        return self.action == "refit" and self.verdict is None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class History:
     """The nights of a segmentation so far.
 
     Parameters
     ----------
-    actions : mapping of datetime.date to str
-        What each night did, as it was last published.
+    nights : mapping of datetime.date to NightRun
     models : mapping of datetime.date to str
         Whose labels a date has.
     files : mapping of datetime.date to frozenset of (str, str)
@@ -48,7 +86,7 @@ class History:
         Every publication that named a champion, the latest last.
     """
 
-    actions: Mapping[date, str] = field(default_factory=dict)
+    nights: Mapping[date, NightRun] = field(default_factory=dict)
     models: Mapping[date, str] = field(default_factory=dict)
     files: Mapping[date, Files] = field(default_factory=dict)
     reigns: tuple[Reign, ...] = ()
@@ -72,12 +110,17 @@ class History:
     @property
     def first_night(self) -> date:
         """Date of the first night; `date.max` where there was none."""
-        return min(self.actions, default=date.max)
+        return min(self.nights, default=date.max)
 
     @property
     def last_night(self) -> date:
         """Date of the last night; `date.min` where there was none."""
-        return max(self.actions, default=date.min)
+        return max(self.nights, default=date.min)
+
+    def last_attempt(self, before: date) -> NightRun | None:
+        """Return the last night before a date that trained a model, promoted or not; None where none did."""
+        trained = [dt for dt, night in self.nights.items() if dt < before and night.has_trained]
+        return self.nights[max(trained)] if trained else None
 
     def start_of(self, dt: date) -> date:
         """Return the date before which the champion that labels dt must be in force.
@@ -85,7 +128,7 @@ class History:
         Dates up to the first night were labelled by its model, and are so again once later nights build on it.
         """
         after_first = self.first_night < self.last_night or dt < self.first_night
-        if self.actions and dt <= self.first_night and after_first:
+        if self.nights and dt <= self.first_night and after_first:
             return self.first_night + timedelta(days=1)
         return dt
 
@@ -102,7 +145,7 @@ def read_history(warehouse: Warehouse, segmentation: str) -> History:
     for row in labels:
         files.setdefault(row["dt"], set()).add((row["partition_name"], row["fingerprint"]))
     return History(
-        actions={row["dt"]: row["action"] for row in nights},
+        nights={row["dt"]: NightRun(**row) for row in nights},
         models={row["dt"]: row["model_id"] for row in labels},
         files={dt: frozenset(found) for dt, found in files.items()},
         reigns=tuple(Reign(**row) for row in reigns),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 
 from gmmdask.engine.fingerprint import numeric_fingerprint
 from gmmdask.errors import InvalidInputError
+from gmmdask.mixture.alignment import Alignment, Descent
 from gmmdask.mixture.parameters import MixtureParameters
 from gmmdask.mixture.stack import Reference
 from gmmdask.mixture.structures import structure_named
+from gmmdask.monitoring import NullDistribution, ReferenceProfile
 from gmmdask.preparation.recipe import Recipe
 from gmmdask.registry import Bundle, Part, load_bundle, save_bundle
 from gmmdask.scoring import SegmentModel
@@ -26,6 +29,22 @@ from gmmdask.warehouse.port import pass_by
 PACKAGES = ("gmmdask", "numpy", "scipy", "numba", "pyarrow", "scikit-learn", "dask", "duckdb")
 MODEL_ID_DIGITS = 16
 KIND = "night"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Watch:
+    """What later nights are judged by: how the nights of the training range differ from each other.
+
+    Parameters
+    ----------
+    null : NullDistribution
+        Of the gain that a retraining step would bring.
+    profile : ReferenceProfile
+        Of the features one by one.
+    """
+
+    null: NullDistribution
+    profile: ReferenceProfile
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,13 +58,19 @@ class NightModel:
         JSON-able: run, settings, manifest fingerprint, rows. Decides no label.
     sample : ndarray of shape (n_features, n_rows)
         Raw rows drawn evenly from those trained on: what a report draws. Decides no label.
+    watch : Watch, optional
+        None where drift is not watched.
+    alignment : Alignment, optional
+        What became of the segments of the champion before; None in a first model.
     """
 
     segments: SegmentModel
     provenance: Mapping[str, Any]
     sample: NDArray[np.float64]
+    watch: Watch | None = None
+    alignment: Alignment | None = None
 
-    @property
+    @cached_property
     def model_id(self) -> str:
         """Hash of everything that the model is and came from."""
         hashed = blake2b(digest_size=MODEL_ID_DIGITS // 2)
@@ -69,6 +94,8 @@ class NightModel:
             "segments": Part(document=labels),
             "provenance": Part(document=self.provenance),
             "sample": Part(arrays={"values": self.sample}),
+            **_watch_parts(self.watch),
+            **_alignment_parts(self.alignment),
         }
         return Bundle(kind=KIND, parts=parts)
 
@@ -97,8 +124,45 @@ class NightModel:
             segment_ids=tuple(labels["segment_ids"]),
             anomaly_threshold=labels["anomaly_threshold"],
         )
-        sample = bundle.part("sample").arrays["values"]
-        return cls(segments=segments, provenance=bundle.part("provenance").document, sample=sample)
+        return cls(
+            segments=segments,
+            provenance=bundle.part("provenance").document,
+            sample=bundle.part("sample").arrays["values"],
+            watch=_watch_of(bundle),
+            alignment=_alignment_of(bundle),
+        )
+
+
+def _watch_parts(watch: Watch | None) -> dict[str, Part]:
+    if watch is None:
+        return {}
+    values = {"null": watch.null.to_parts(), "profile": watch.profile.to_parts()}
+    return {name: Part(arrays=arrays, document=facts) for name, (arrays, facts) in values.items()}
+
+
+def _watch_of(bundle: Bundle) -> Watch | None:
+    if "null" not in bundle.parts:
+        return None
+    null, profile = bundle.part("null"), bundle.part("profile")
+    return Watch(
+        null=NullDistribution.from_parts(null.arrays, null.document),
+        profile=ReferenceProfile.from_parts(profile.arrays, profile.document),
+    )
+
+
+def _alignment_parts(alignment: Alignment | None) -> dict[str, Part]:
+    if alignment is None:
+        return {}
+    facts = {"old_ids": list(alignment.old_ids), "descents": [asdict(descent) for descent in alignment.descents]}
+    return {"alignment": Part(arrays={"flow": alignment.flow}, document=facts)}
+
+
+def _alignment_of(bundle: Bundle) -> Alignment | None:
+    if "alignment" not in bundle.parts:
+        return None
+    part = bundle.part("alignment")
+    descents = (Descent(**{**row, "predecessors": tuple(row["predecessors"])}) for row in part.document["descents"])
+    return Alignment(old_ids=tuple(part.document["old_ids"]), descents=tuple(descents), flow=part.arrays["flow"])
 
 
 def save_night_model(settings: Settings, model: NightModel, *, at: Callable[[str], None] = pass_by) -> None:

@@ -303,6 +303,11 @@ def between(lake: Lake, first: date, last: date) -> Lake:
     return lake if len(kept) == len(lake.files) else replace(lake, files=kept)
 
 
+def window_lake(plan: NightPlan, nights: int) -> Lake:
+    """Return the partitions of the last dates up to the night, as many as a window has."""
+    return only(plan.lake, _dates(plan.lake)[-nights:])
+
+
 def warehouse_of(settings: Settings, patience: float | None = None) -> Warehouse:
     """Return the warehouse of the settings; nothing is opened yet. Patience, in seconds, replaces theirs."""
     limits = Limits(memory_limit=settings.warehouse.memory)
@@ -335,7 +340,7 @@ def _planned(settings: Settings, lake: Lake, night: date, history: History, refi
     """Return the plan of a night before it has a key."""
     champion = _champion(warehouse_of(settings), settings, history, night)
     is_overruled = history.is_overruled(night)
-    trained_before = not is_overruled and history.last_night == night and history.actions[night] == "refit"
+    trained_before = not is_overruled and history.last_night == night and history.nights[night].was_asked_to_train
     action: Action = "first" if champion is None else "refit" if refit or trained_before else "keep"
     window = settings.training.train_window
     return NightPlan(
@@ -383,7 +388,7 @@ def _is_superseded(plan: NightPlan, history: History) -> bool:
 
 def _overdue(lake: Lake, history: History, night: date, published: Collection[date]) -> tuple[date, ...]:
     """Return the dates before a night whose labels are missing or come from other files; none before the first night."""
-    if not history.actions:
+    if not history.nights:
         return ()
     earlier = (dt for dt in _dates(lake) if dt < night and dt not in published)
     return tuple(dt for dt in earlier if _is_outdated(lake, history, dt))

@@ -6,18 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 
+from gmmdask.engine import Engine
 from gmmdask.errors import EmptyDataError
 from gmmdask.lake import TrainingRows
 from gmmdask.preparation import CategoryPolicy, Evidence, Moments, NumericPolicy, Policy, Recipe, Sample
 from gmmdask.preparation import learn_recipe as learn
 from gmmdask.settings import Settings
-from gmmdask.training.survey import Survey
+from gmmdask.training.survey import Survey, survey_source
 
 
-def surveyed(rows: TrainingRows, settings: Settings) -> TrainingRows:
-    """Return the rows as pass 0 reads them: with the texts of the categories beside their codes."""
-    categories = settings.preparation.one_hot
-    return replace(rows, lake=rows.lake.carry(*categories)) if categories else rows
+def survey_rows(rows: TrainingRows, settings: Settings, engine: Engine) -> Survey:
+    """Read rows once, as pass 0 does: with the texts of categories beside their codes, and the described columns."""
+    carried = (*settings.preparation.one_hot, *settings.describe)
+    source = replace(rows, lake=rows.lake.carry(*carried)) if carried else rows
+    return survey_source(source, engine, seed=settings.grid.seed, imputed=imputed(settings))
 
 
 def imputed(settings: Settings) -> tuple[str, ...]:

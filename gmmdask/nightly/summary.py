@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gmmdask.nightly.label import counted
 from gmmdask.nightly.model import bundle_uri
 from gmmdask.nightly.night import Night
-from gmmdask.nightly.score import counted
 from gmmdask.settings import Settings
 from gmmdask.warehouse import Release
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from gmmdask.nightly.model import fingerprint, versions
+from gmmdask.nightly.drift_rows import drift_rows
+from gmmdask.nightly.model import NightModel, fingerprint, versions
+from gmmdask.nightly.outcome import Outcome
 from gmmdask.nightly.plan import NightPlan
 from gmmdask.nightly.reporting import report_uri
 from gmmdask.nightly.train import Training
@@ -26,26 +29,35 @@ KEPT = {
 }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """When a run's results were complete, and how many seconds each of its steps took."""
+
+    at: datetime
+    seconds: Mapping[str, float]
+
+
 def night_tables(
-    plan: NightPlan, settings: Settings, training: Training, scores: Sequence[PartitionScores], sums: SegmentSums
+    plan: NightPlan, outcome: Outcome, scores: Sequence[PartitionScores], sums: SegmentSums
 ) -> dict[str, list[Row]]:
     """Return the rows of every small table but `runs`.
 
     Parameters
     ----------
     plan : NightPlan
-    settings : Settings
-    training : Training
+    outcome : Outcome
     scores : sequence of PartitionScores
         One per partition published.
     sums : SegmentSums
         Over all of them.
     """
+    training, trained, watched = outcome.training, outcome.trained, outcome.watched
     return {
         "segments": segment_rows(training, sums),
         "segment_profiles": list(profile_rows(training, sums)),
-        "grid": [] if training.grid is None else grid_rows(training.grid),
-        "lineage": lineage_rows(plan, training, scores),
+        "grid": [] if trained is None or trained.grid is None else grid_rows(trained.grid),
+        "drift": [] if watched is None else drift_rows(watched, plan.dt),
+        "lineage": lineage_rows(plan, trained, scores),
     }
 
 
@@ -67,9 +79,19 @@ def segment_rows(training: Training, sums: SegmentSums) -> list[Row]:
                 "mean_probability": float(sums.probability[position]) / size if size else None,
                 "mean_log_density": float(sums.log_density[position]) / size if size else None,
                 "anomalies": int(sums.anomalies[position]) if has_threshold else None,
+                **_descent(training.model, position),
             }
         )
     return rows
+
+
+def _descent(model: NightModel, position: int) -> Row:
+    """Return how a segment's id came to its model; nothing in a first model."""
+    if model.alignment is None:
+        return {}
+    descent = model.alignment.descents[position]
+    predecessors = json.dumps(descent.predecessors) if descent.predecessors else None
+    return {"origin": descent.origin, "predecessors": predecessors, "overlap": descent.overlap}
 
 
 def profile_rows(training: Training, sums: SegmentSums) -> Iterator[Row]:
@@ -135,9 +157,9 @@ def _grid_row(candidate: Candidate, is_best: bool) -> Row:
     }
 
 
-def lineage_rows(plan: NightPlan, training: Training, scores: Sequence[PartitionScores]) -> list[Row]:
+def lineage_rows(plan: NightPlan, training: Training | None, scores: Sequence[PartitionScores]) -> list[Row]:
     """Return which partitions were trained on and scored."""
-    trained = [] if training.grid is None else [("train", part, part.rows) for part in plan.training_lake.partitions]
+    trained = [] if training is None else [("train", part, part.rows) for part in plan.training_lake.partitions]
     published = zip(plan.published_lake.partitions, scores, strict=True)
     scored = [("score", part, score.receipt.rows) for part, score in published]
     return [
@@ -152,20 +174,19 @@ def lineage_rows(plan: NightPlan, training: Training, scores: Sequence[Partition
     ]
 
 
-def run_row(plan: NightPlan, settings: Settings, training: Training, sums: SegmentSums, finished_at: datetime) -> Row:
+def run_row(plan: NightPlan, settings: Settings, outcome: Outcome, sums: SegmentSums, ended: Ended) -> Row:
     """Return the row of the run itself."""
     ok, missing, invalid, unseen = (int(count) for count in sums.statuses)
-    model = training.model
+    model, trained = outcome.training.model, outcome.trained or outcome.training
     return {
         "run_key": plan.run_key,
         "dt": plan.dt,
         "kind": plan.kind,
-        "status": "done",
+        "status": "alert" if outcome.wants_attention else "done",
         "model_id": model.model_id,
-        "action": plan.action,
-        "reason": _reason(plan, training),
+        **_decision(plan, outcome),
         "started_at": plan.started_at,
-        "finished_at": finished_at,
+        "finished_at": ended.at,
         "rows_total": ok + missing + invalid + unseen,
         "rows_ok": ok,
         "rows_missing": missing,
@@ -173,10 +194,10 @@ def run_row(plan: NightPlan, settings: Settings, training: Training, sums: Segme
         "rows_invalid": invalid,
         "rows_anomalous": None if model.segments.anomaly_threshold is None else int(sums.anomalies.sum()),
         "anomaly_threshold": model.segments.anomaly_threshold,
-        "training_rows": training.rows,
-        "warnings": None if training.warnings is None else json.dumps(training.warnings),
-        "passes": 0 if training.grid is None else training.grid.passes,
-        "step_seconds": json.dumps({step: round(seconds, 3) for step, seconds in training.seconds.items()}),
+        "training_rows": trained.rows,
+        "warnings": None if trained.warnings is None else json.dumps(trained.warnings),
+        "passes": trained.passes,
+        "step_seconds": json.dumps({step: round(seconds, 3) for step, seconds in ended.seconds.items()}),
         "settings_hash": settings.decisive_hash,
         "settings": json.dumps(settings.decisive, sort_keys=True),
         "numeric_fingerprint": fingerprint(),
@@ -185,11 +206,28 @@ def run_row(plan: NightPlan, settings: Settings, training: Training, sums: Segme
     }
 
 
-def _reason(plan: NightPlan, training: Training) -> str:
-    if training.grid is None:
+def _decision(plan: NightPlan, outcome: Outcome) -> Row:
+    """Return what was found, done and decided, and why."""
+    watched, challenge = outcome.watched, outcome.challenge
+    decided: Row = {"action": plan.action, "verdict": watched.verdict.decision if watched else None}
+    if challenge is None:
+        return {**decided, "reason": _reason(plan, outcome)}
+    decided["action"] = challenge.action if outcome.is_promoted else "keep"
+    decided["challenger_id"] = challenge.training.model.model_id if challenge.training else None
+    if challenge.scores is not None and challenge.scores.n_rows:
+        decided["champion_score"] = challenge.scores.champion / challenge.scores.n_rows
+        decided["challenger_score"] = challenge.scores.challenger / challenge.scores.n_rows
+    return {**decided, "reason": f"{_reason(plan, outcome)} {challenge.decision.reason}."}
+
+
+def _reason(plan: NightPlan, outcome: Outcome) -> str:
+    if outcome.watched is not None:
+        told = outcome.watched.verdict.reason
+        return f"Verdict {outcome.watched.verdict.decision}: {told}."
+    if outcome.trained is None:
         return KEPT[plan.kind].format(champion=plan.champion_id)
     why = "A new champion was asked for." if plan.action == "refit" else f"No model was in force before {plan.dt}."
-    return " ".join((why, *training.grid.notes))
+    return " ".join((why, *(outcome.trained.grid.notes if outcome.trained.grid else ())))
 
 
 def plan_date(text: str) -> date:

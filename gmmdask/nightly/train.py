@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
 from gmmdask.engine import Engine
-from gmmdask.errors import InvalidInputError, NoSoundCandidateError
+from gmmdask.errors import GmmdaskError, InvalidInputError, NoSoundCandidateError
 from gmmdask.lake import PreparedSource, TrainingRows
+from gmmdask.mixture.degeneracy import LARGEST_FLOORED_MASS, floored_mass
+from gmmdask.mixture.em import FitState, ModelSpec
 from gmmdask.nightly.advising import column_warnings, tell
-from gmmdask.nightly.model import NightModel, fingerprint, load_night_model
+from gmmdask.nightly.finishing import Fitted, finish_model
+from gmmdask.nightly.model import NightModel, load_night_model
 from gmmdask.nightly.plan import NightPlan
-from gmmdask.nightly.preparing import imputed, learn_recipe, surveyed
+from gmmdask.nightly.preparing import learn_recipe, survey_rows
 from gmmdask.preparation import Recipe
-from gmmdask.scoring import SegmentModel, score_leaf
+from gmmdask.scoring import SegmentModel
 from gmmdask.settings import Settings
 from gmmdask.training.grid import fit_grid
 from gmmdask.training.results import GridResult, GridSpec, Progress
-from gmmdask.training.survey import Survey, survey_source
+from gmmdask.training.survey import Survey
+from gmmdask.training.warm import continue_fit
 from gmmdask.warehouse.port import pass_by
 
-SAMPLE_ROWS = 2_000
-"""Rows kept with a model for its reports."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,9 +39,11 @@ class Training:
     ----------
     model : NightModel
     grid : GridResult, optional
-        None where the champion was kept.
+        None where no grid was fitted.
     rows : int, optional
         Rows trained on.
+    passes : int, default 0
+        Reads of all training data.
     seconds : mapping of str to float
         By step.
     warnings : tuple of str, optional
@@ -48,6 +53,7 @@ class Training:
     model: NightModel
     grid: GridResult | None = None
     rows: int | None = None
+    passes: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] | None = None
 
@@ -78,33 +84,129 @@ def train_model(
     """
     if plan.action == "keep":
         return Training(model=_kept(plan, settings))
+    return train_anew(plan, settings, engine, _predecessor(plan, settings), progress, at=at)
+
+
+def train_anew(
+    plan: NightPlan,
+    settings: Settings,
+    engine: Engine,
+    champion: NightModel | None,
+    progress: Progress | None = None,
+    *,
+    at: Callable[[str], None] = pass_by,
+) -> Training:
+    """Learn a recipe and fit the whole grid; segments that continue the champion's have its ids.
+
+    Raises
+    ------
+    GmmdaskError
+        As `train_model`.
+    """
     began = time.perf_counter()
-    if progress is not None:
-        progress("pass 0", 0, 1, f"{len(plan.training_lake.files)} partitions")
-    rows = TrainingRows(lake=plan.training_lake, id_column=settings.source.id, seed=settings.grid.seed)
-    survey = survey_source(surveyed(rows, settings), engine, seed=settings.grid.seed, imputed=imputed(settings))
+    rows, survey = _surveyed(plan, settings, engine, progress)
     at("surveyed")
     recipe = learn_recipe(survey, settings)
-    if progress is not None:
-        progress("pass 0", 1, 1, f"{survey.n_rows:,} rows, {survey.moments.n_rows:,} of them usable")
     warnings = column_warnings(survey, settings)
     tell(warnings, progress)
     learned = time.perf_counter()
     prepared = PreparedSource(source=rows, recipe=recipe, infinite="drop")
     grid = fit_grid(prepared, engine, survey.prepared(recipe), grid_spec(settings), progress)
     at("fitted")
-    segments = with_threshold(_segments(grid, recipe), survey, settings.anomalies.quantile)
+    fitted = time.perf_counter()
+    model = finish_model(plan, settings, engine, Fitted(segments=_segments(grid, recipe), survey=survey), champion)
+    at("watch learned")
     return Training(
-        model=NightModel(
-            segments=segments,
-            provenance=_provenance(plan, settings, survey),
-            sample=survey.reservoir.values[:, survey.reservoir.shuffled()[:SAMPLE_ROWS]],
-        ),
+        model=model,
         grid=grid,
         rows=survey.moments.n_rows,
-        seconds={"survey": learned - began, "fit": time.perf_counter() - learned},
+        passes=grid.passes,
+        seconds={"survey": learned - began, "fit": fitted - learned, "watch": time.perf_counter() - fitted},
         warnings=warnings,
     )
+
+
+def warm_start(
+    plan: NightPlan,
+    settings: Settings,
+    engine: Engine,
+    champion: NightModel,
+    progress: Progress | None = None,
+    *,
+    at: Callable[[str], None] = pass_by,
+) -> Training:
+    """Continue the champion's fit for a few steps on the training window; recipe and reference stay what they are.
+
+    A model that collapsed on the way comes back with an objection in its provenance.
+
+    Raises
+    ------
+    GmmdaskError
+        As `train_model`.
+    """
+    began = time.perf_counter()
+    rows, survey = _surveyed(plan, settings, engine, progress)
+    at("surveyed")
+    learned = time.perf_counter()
+    old = champion.segments
+    structure = old.parameters.structure
+    spec = ModelSpec(
+        structure=structure,
+        n_components=old.n_segments,
+        tol=settings.drift.smallest_gain / 10,
+        reg_covar=settings.grid.reg_covar,
+        max_iter=settings.drift.warm_passes,
+        weight_type=settings.grid.weight_type,
+    )
+    prepared = PreparedSource(source=rows, recipe=old.recipe, infinite="drop")
+    state = continue_fit(prepared, engine, old.parameters, old.reference, spec)
+    at("fitted")
+    fitted = time.perf_counter()
+    objection = _objection(state, settings.grid.reg_covar)
+    parameters = old.parameters if state.status == "degenerate" else state.parameters
+    segments = replace(old, parameters=parameters)
+    model = finish_model(
+        plan, settings, engine, Fitted(segments=segments, survey=survey, objection=objection), champion
+    )
+    at("watch learned")
+    return Training(
+        model=model,
+        rows=survey.moments.n_rows,
+        passes=1 + state.iteration,
+        seconds={"survey": learned - began, "fit": fitted - learned, "watch": time.perf_counter() - fitted},
+    )
+
+
+def _surveyed(
+    plan: NightPlan, settings: Settings, engine: Engine, progress: Progress | None
+) -> tuple[TrainingRows, Survey]:
+    if progress is not None:
+        progress("pass 0", 0, 1, f"{len(plan.training_lake.files)} partitions")
+    rows = TrainingRows(lake=plan.training_lake, id_column=settings.source.id, seed=settings.grid.seed)
+    survey = survey_rows(rows, settings, engine)
+    if progress is not None:
+        progress("pass 0", 1, 1, f"{survey.n_rows:,} rows, {survey.moments.n_rows:,} of them usable")
+    return rows, survey
+
+
+def _objection(state: FitState, reg_covar: float) -> str:
+    if state.status == "degenerate":
+        return "a covariance became singular on the way"
+    share = floored_mass(state.parameters, reg_covar)
+    if share > LARGEST_FLOORED_MASS:
+        return f"{share:.1%} of its mass lies in components as narrow as reg_covar={reg_covar:g}"
+    return ""
+
+
+def _predecessor(plan: NightPlan, settings: Settings) -> NightModel | None:
+    """Return the champion that a new model follows; one that cannot be read any more must not prevent a new one."""
+    if plan.champion_id is None:
+        return None
+    try:
+        return load_night_model(settings, plan.champion_id)
+    except GmmdaskError:
+        _log.warning("the champion %s cannot be read, so no segment id continues", plan.champion_id, exc_info=True)
+        return None
 
 
 def _kept(plan: NightPlan, settings: Settings) -> NightModel:
@@ -134,14 +236,6 @@ def grid_spec(settings: Settings) -> GridSpec:
     return GridSpec(**settings.grid.model_dump())
 
 
-def with_threshold(segments: SegmentModel, survey: Survey, quantile: float) -> SegmentModel:
-    """Return the model with the log density below which the given share of the training rows lies; 0 flags none."""
-    if quantile == 0:
-        return segments
-    densities = score_leaf(survey.reservoir.ordered().values, segments).log_density
-    return replace(segments, anomaly_threshold=float(np.quantile(densities, quantile, method="lower")))
-
-
 def _segments(grid: GridResult, recipe: Recipe) -> SegmentModel:
     """Return the winner as a model whose segments are numbered from 1, the heaviest first."""
     parameters = grid.best.parameters
@@ -154,15 +248,3 @@ def _segments(grid: GridResult, recipe: Recipe) -> SegmentModel:
         reference=grid.reference,
         segment_ids=tuple(range(1, parameters.n_components + 1)),
     )
-
-
-def _provenance(plan: NightPlan, settings: Settings, survey: Survey) -> dict[str, Any]:
-    return {
-        "segmentation": settings.segmentation.name,
-        "run_id": plan.run_id,
-        "dates": [plan.training_lake.dates[0], plan.training_lake.dates[-1]],
-        "training_rows": survey.moments.n_rows,
-        "manifest_fingerprint": plan.training_lake.fingerprint,
-        "settings": settings.decisive,
-        "numeric_fingerprint": fingerprint(),
-    }

@@ -5,12 +5,13 @@ The task is pure but for the file that it stages; run again, it writes the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from gmmdask.engine.port import Engine
+from gmmdask.engine.tree import pairwise
 from gmmdask.errors import InvalidInputError
 from gmmdask.scoring.assign import SegmentModel, assignments, score_leaf
 from gmmdask.scoring.profile import SegmentSums, combine_sums, profile_leaf
@@ -33,6 +34,8 @@ class ScoringTask:
         Carried column that identifies a row.
     describe : tuple of str
         Carried columns that are counted per segment.
+    observe : callable, optional
+        Makes of every leaf a summary that travels with the partition's scores; pure and picklable.
     """
 
     model: SegmentModel
@@ -40,14 +43,16 @@ class ScoringTask:
     dates: tuple[date, ...]
     id_column: str
     describe: tuple[str, ...] = ()
+    observe: Callable[[Leaf], Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
 class PartitionScores:
-    """The receipt of a scored partition, and the sums over its rows."""
+    """The receipt of a scored partition, the sums over its rows, and what was observed of them, if anything."""
 
     receipt: StagedFile
     sums: SegmentSums
+    observed: Any = None
 
 
 def score_source(source: Source, engine: Engine, task: ScoringTask) -> list[PartitionScores]:
@@ -78,15 +83,22 @@ def score_source(source: Source, engine: Engine, task: ScoringTask) -> list[Part
 def score_partition(partition: int, leaves: Iterator[Leaf], task: ScoringTask) -> PartitionScores:
     """Score the rows of one partition leaf by leaf, and stage them."""
     sums: list[SegmentSums] = []
-    receipt = task.attempt.write(partition, _batches(partition, leaves, task, sums))
-    return PartitionScores(receipt=receipt, sums=combine_sums(sums, SegmentSums.empty(task.model, task.describe)))
+    observed: list[Any] = []
+    receipt = task.attempt.write(partition, _batches(partition, leaves, task, sums, observed))
+    return PartitionScores(
+        receipt=receipt,
+        sums=combine_sums(sums, SegmentSums.empty(task.model, task.describe)),
+        observed=pairwise(observed),
+    )
 
 
 def _batches(
-    partition: int, leaves: Iterator[Leaf], task: ScoringTask, sums: list[SegmentSums]
+    partition: int, leaves: Iterator[Leaf], task: ScoringTask, sums: list[SegmentSums], observed: list[Any]
 ) -> Iterator[dict[str, Any]]:
     for leaf in leaves:
         _require_ids(leaf, task.id_column)
+        if task.observe is not None:
+            observed.append(task.observe(leaf))
         scores = score_leaf(leaf.values, task.model)
         described = {name: leaf.carried[name] for name in task.describe}
         sums.append(profile_leaf(leaf.values, scores, task.model, described))

@@ -41,7 +41,7 @@ def test_a_disqualified_challenger_never_passes(difference, n_rows):
 def test_without_a_row_that_both_can_score_the_champion_is_kept():
     decision = decide(SAME, SAME, float("nan"), 0)
     assert not decision.is_promoted
-    assert "no held-out row" in decision.reason
+    assert "No held-out row" in decision.reason
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1))

@@ -1,0 +1,90 @@
+"""A challenger: trained because a verdict called for it, compared with the champion, promoted only if it is better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from gmmdask.engine import Engine
+from gmmdask.errors import NoSoundCandidateError
+from gmmdask.lake import HeldOutRows
+from gmmdask.monitoring.gate import Contender, GateDecision, decide
+from gmmdask.nightly.model import NightModel, save_night_model
+from gmmdask.nightly.plan import NightPlan, only
+from gmmdask.nightly.train import Training, train_anew, warm_start
+from gmmdask.nightly.watch import Watched
+from gmmdask.scoring.compare import PairedScores, compare_models
+from gmmdask.settings import Settings
+from gmmdask.training.results import Progress
+from gmmdask.warehouse.port import pass_by
+
+Action = Literal["warm-start", "refit"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Challenge:
+    """What became of a verdict that called for training.
+
+    Parameters
+    ----------
+    action : {"warm-start", "refit"}
+    decision : GateDecision
+    training : Training, optional
+        The challenger's; None where no candidate was sound.
+    scores : PairedScores, optional
+        Both models on the window's held-out rows.
+    """
+
+    action: Action
+    decision: GateDecision
+    training: Training | None = None
+    scores: PairedScores | None = None
+
+
+def challenge_champion(
+    plan: NightPlan,
+    settings: Settings,
+    engine: Engine,
+    watched: Watched,
+    progress: Progress | None = None,
+    *,
+    at: Callable[[str], None] = pass_by,
+) -> Challenge:
+    """Train what the verdict calls for and let the gate decide; keeps the challenger in the registry, won or lost.
+
+    Parameters
+    ----------
+    plan : NightPlan
+    settings : Settings
+    engine : Engine
+    watched : Watched
+        Its verdict is warm-start or refit.
+    progress, at
+        As `train_model`.
+    """
+    champion = watched.champion
+    action: Action = "refit" if watched.verdict.decision == "refit" else "warm-start"
+    try:
+        train = train_anew if action == "refit" else warm_start
+        training = train(plan, settings, engine, champion, progress, at=at)
+    except NoSoundCandidateError as error:
+        return Challenge(action=action, decision=GateDecision(is_promoted=False, required=0.0, reason=str(error)))
+    at("challenger trained")
+    save_night_model(settings, training.model, at=at)
+    window = only(plan.lake, (date.fromisoformat(text) for text in watched.verdict.window))
+    rows = HeldOutRows(lake=window, id_column=settings.source.id, seed=settings.grid.seed)
+    scores = compare_models(rows, engine, champion.segments, training.model.segments)
+    at("compared")
+    decision = decide(_contender(champion), _contender(training.model), scores.difference, scores.n_rows)
+    return Challenge(action=action, decision=decision, training=training, scores=scores)
+
+
+def _contender(model: NightModel) -> Contender:
+    parameters = model.segments.parameters
+    return Contender(
+        n_components=parameters.n_components,
+        structure=parameters.structure.name,
+        objection=str(model.provenance.get("objection") or ""),
+    )

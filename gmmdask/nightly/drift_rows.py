@@ -1,0 +1,81 @@
+"""Rows of the table `drift`: the verdict with its numbers, what moved by segment and part, and every feature's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
+
+from gmmdask.monitoring import FeatureAlarm, Gain, Verdict
+from gmmdask.nightly.watch import Watched
+
+Row = dict[str, Any]
+NATS = "nats per row"
+
+
+def drift_rows(watched: Watched, dt: date) -> list[Row]:
+    """Return the rows of one night.
+
+    Parameters
+    ----------
+    watched : Watched
+    dt : datetime.date
+    """
+    segment_ids = watched.champion.segments.segment_ids
+    return [
+        *_window_rows(watched.verdict, dt, segment_ids),
+        *_night_rows(watched.verdict, dt, segment_ids, watched.rows),
+        *(_feature_row(alarm, dt, watched.rows) for alarm in watched.alarms),
+    ]
+
+
+def _window_rows(verdict: Verdict, dt: date, segment_ids: Sequence[int]) -> Iterator[Row]:
+    start = date.fromisoformat(verdict.window[0]) if verdict.window else dt
+    common: Row = {"dt": dt, "scope": "window", "window_start": start, "statistic": "gain", "unit": NATS}
+    common["rows"] = 0 if verdict.gain is None else round(verdict.gain.mass)
+    numbers = verdict.numbers
+    yield {
+        **common,
+        "value": None if verdict.gain is None else verdict.gain.total,
+        "reference": numbers.get("null_median"),
+        "threshold": numbers.get("ordinary"),
+        "is_alarm": verdict.decision != "keep",
+        "verdict": verdict.decision,
+        "reason": verdict.reason,
+    }
+    if verdict.gain is not None:
+        yield {**common, "statistic": "gain_theory", "value": numbers["theory"], "is_alarm": False}
+        yield from _parts(common, verdict.gain, segment_ids)
+
+
+def _night_rows(verdict: Verdict, dt: date, segment_ids: Sequence[int], rows: int) -> Iterator[Row]:
+    if verdict.tonight is None:
+        return
+    common: Row = {"dt": dt, "scope": "night", "window_start": dt, "rows": rows, "statistic": "gain", "unit": NATS}
+    threshold = verdict.numbers.get("tonight_limit")
+    yield {
+        **common,
+        "value": verdict.tonight.total,
+        "threshold": threshold,
+        "is_alarm": bool(verdict.alerts),
+        "reason": "; ".join(verdict.alerts) or None,
+    }
+    yield from _parts(common, verdict.tonight, segment_ids)
+
+
+def _parts(common: Row, gain: Gain, segment_ids: Sequence[int]) -> Iterator[Row]:
+    for part, values in gain.parts.items():
+        for segment_id, value in zip(segment_ids, values.tolist(), strict=True):
+            yield {**common, "segment_id": segment_id, "part": part, "value": value, "is_alarm": False}
+
+
+def _feature_row(alarm: FeatureAlarm, dt: date, rows: int) -> Row:
+    names = ("statistic", "feature", "category", "value", "unit", "reference", "threshold", "p_value", "is_alarm")
+    return {
+        "dt": dt,
+        "scope": "night",
+        "window_start": dt,
+        "rows": rows,
+        **{name: getattr(alarm, name) for name in names},
+        "reason": alarm.reason,
+    }

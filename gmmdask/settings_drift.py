@@ -1,0 +1,26 @@
+"""`[drift]`: when a night is alerted, retrained for, and what becomes of the verdict."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gmmdask.settings_keys import Section
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Drift(Section):
+    """`[drift]`: how nights are judged against the champion's training range."""
+
+    action: Literal["act", "announce", "off"] = "act"
+    window: Positive = 28
+    fewest_nights: Annotated[int, Field(ge=2)] = 14
+    margin: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.25
+    smallest_gain: Share = 1e-3
+    refit_gain: Share = 0.05
+    refit_ratio: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 2.0
+    alert_quantile: Annotated[float, Field(ge=0.5, le=1)] = 0.99
+    warm_passes: Positive = 3

@@ -76,7 +76,8 @@ def watch_night(
     )
     verdict = judge(sums, plan.dt.isoformat(), observer.champion, model.watch.null, attempt, thresholds(settings.drift))
     features = {dt: nights[dt].features for dt in sorted(nights)[-NIGHTS_OF_FEATURES:]}
-    return Watched(verdict=verdict, alarms=judge_features(model.watch.profile, features), rows=tonight.features.n_rows)
+    alarms = judge_features(model.watch.profile, features)
+    return Watched(champion=model, verdict=verdict, alarms=alarms, rows=tonight.features.n_rows)
 
 
 def thresholds(drift: Drift) -> Thresholds:

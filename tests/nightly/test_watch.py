@@ -1,0 +1,276 @@
+"""A year in small: quiet nights keep the champion, a lasting change alerts at once and is then trained for, ids stay."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from gmmdask.errors import SettingsError
+from gmmdask.monitoring import Thresholds
+from gmmdask.monitoring.gate import GateDecision
+from gmmdask.nightly import challenge, run_night
+from gmmdask.nightly.champions import rollback_champion
+from gmmdask.nightly.model import load_night_model
+from gmmdask.nightly.watch import thresholds
+from gmmdask.settings import Settings, load_settings
+from gmmdask.settings_drift import Drift
+from tests.nightly.lakes import birds, day, files_below, replaced, write_day, write_settings, write_world
+from tests.nightly.test_night import contents, copied, rows
+
+TRAINED, WINDOW = 8, 4
+DRIFT = f"[drift]\nwindow = {WINDOW}\nfewest_nights = 4\n"
+
+
+def changes(more: str = "") -> dict[str, str]:
+    return {"[warehouse]": f"{DRIFT}{more}\n[warehouse]"}
+
+
+def heavier(number: int) -> pa.Table:
+    """Return birds of which the brown ones weigh much more than before."""
+    table = birds(number)
+    weight = table["weight"].to_numpy() + 12.0 * (np.asarray(table["colour"]) == "brown")
+    return replaced(table, "weight", pa.array(weight, from_pandas=True))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("trained")
+    run_night(write_world(root, days=TRAINED, changes=changes()))
+    return root
+
+
+@pytest.fixture(scope="module")
+def drifted(trained, tmp_path_factory) -> Path:
+    """One night before the window is full of heavier birds."""
+    root = tmp_path_factory.mktemp("drifted")
+    settings = copied(trained, root)
+    for number in range(TRAINED, TRAINED + WINDOW - 1):
+        write_day(root, number, heavier(number))
+        run_night(settings)
+    return root
+
+
+def world(source: Path, root: Path, more: str = "") -> Settings:
+    copied(source, root)
+    return load_settings(write_settings(root, changes(more)))
+
+
+def last_run(settings: Settings) -> dict[str, Any]:
+    return max(rows(settings, "runs"), key=lambda row: (row["dt"], row["started_at"]))
+
+
+def decided(settings: Settings, dt: Any) -> dict[str, Any]:
+    (row,) = [row for row in rows(settings, "drift") if row["dt"] == dt and row["verdict"] is not None]
+    return row
+
+
+def full_night(settings: Settings, root: Path) -> dict[str, Any]:
+    number = TRAINED + WINDOW - 1
+    write_day(root, number, heavier(number))
+    run_night(settings, day(number))
+    return last_run(settings)
+
+
+def test_quiet_nights_keep_the_champion_and_say_why(trained, tmp_path):
+    settings = world(trained, tmp_path)
+    for number in range(TRAINED, TRAINED + WINDOW):
+        write_day(tmp_path, number)
+        run_night(settings)
+    runs = [row for row in rows(settings, "runs") if row["action"] != "first"]
+    assert {(row["verdict"], row["action"], row["challenger_id"]) for row in runs} == {("keep", "keep", None)}
+    first, last = (decided(settings, day(number)) for number in (TRAINED, TRAINED + WINDOW - 1))
+    assert "window not full: 1 of 4 nights" in first["reason"]
+    assert 0 < last["value"] < last["threshold"]
+    parts = [
+        row for row in rows(settings, "drift") if row["scope"] == "window" and row["part"] and row["dt"] == last["dt"]
+    ]
+    assert sum(row["value"] for row in parts) == pytest.approx(last["value"])
+
+
+def test_a_lasting_change_is_alerted_in_its_first_night_and_trained_for_when_the_window_is_full(drifted, tmp_path):
+    settings = world(drifted, tmp_path)
+    before = rows(settings, "runs")
+    alerted = min(before, key=lambda row: (row["dt"] <= day(TRAINED - 1), row["dt"]))
+    assert (alerted["dt"], alerted["status"], alerted["verdict"]) == (day(TRAINED), "alert", "keep")
+    (tonight,) = [
+        row
+        for row in rows(settings, "drift")
+        if (row["dt"], row["scope"], row["statistic"], row["segment_id"]) == (day(TRAINED), "night", "gain", None)
+    ]
+    assert tonight["is_alarm"]
+    run = full_night(settings, tmp_path)
+    assert run["verdict"] == run["action"] == "refit"
+    assert run["challenger_id"] == run["model_id"] != alerted["model_id"]
+    assert run["challenger_score"] > run["champion_score"]
+    assert rows(settings, "champion")[0]["champion_id"] == run["model_id"]
+    labels = [row for row in rows(settings, "current_assignments") if row["dt"] == run["dt"]]
+    assert {row["model_id"] for row in labels} == {run["model_id"]}
+
+
+def test_the_segments_that_continue_keep_their_ids_and_names(drifted, tmp_path):
+    settings = world(drifted, tmp_path)
+    before = {row["segment_id"]: row for row in rows(settings, "current_segments")}
+    run = full_night(settings, tmp_path)
+    model = load_night_model(settings, run["model_id"])
+    after = {row["segment_id"]: row for row in rows(settings, "current_segments")}
+    assert model.alignment is not None
+    assert set(before) <= set(after), "the white birds and the heavier brown ones are who they were"
+    for segment_id, row in after.items():
+        if segment_id in before:
+            assert (row["origin"], json.loads(row["predecessors"])[0]) == ("kept", segment_id)
+            assert row["overlap"] >= 0.5
+        else:
+            assert segment_id > max(before)
+
+
+def test_run_again_the_night_of_a_training_is_nothing_to_do(drifted, tmp_path):
+    settings = world(drifted, tmp_path)
+    full_night(settings, tmp_path)
+    before, kept = contents(settings), files_below(tmp_path)
+    assert run_night(settings).plan.state == "published"
+    assert contents(settings) == before
+    assert files_below(tmp_path) == kept
+
+
+def test_a_training_starts_the_window_anew(drifted, tmp_path):
+    settings = world(drifted, tmp_path)
+    full_night(settings, tmp_path)
+    number = TRAINED + WINDOW
+    write_day(tmp_path, number, heavier(number))
+    run_night(settings)
+    assert "window not full: 1 of 4 nights" in decided(settings, day(number))["reason"]
+
+
+def test_an_announced_verdict_is_recorded_and_nothing_is_trained(drifted, tmp_path):
+    settings = world(drifted, tmp_path, 'action = "announce"\n')
+    run = full_night(settings, tmp_path)
+    assert (run["verdict"], run["action"], run["challenger_id"], run["status"]) == ("refit", "keep", None, "alert")
+
+
+def test_without_drift_nothing_is_watched(tmp_path):
+    settings = write_world(tmp_path, days=2, changes={"[warehouse]": '[drift]\naction = "off"\n\n[warehouse]'})
+    run_night(settings)
+    write_day(tmp_path, 2)
+    run_night(settings)
+    assert rows(settings, "drift") == []
+    assert last_run(settings)["verdict"] is None
+    assert load_night_model(settings, last_run(settings)["model_id"]).watch is None
+
+
+def refused(monkeypatch) -> None:
+    decision = GateDecision(is_promoted=False, required=0.0, reason="The champion is kept")
+    monkeypatch.setattr(challenge, "decide", lambda *_: decision)
+
+
+def test_a_challenger_that_loses_is_kept_in_the_registry_and_labels_nothing(drifted, tmp_path, monkeypatch):
+    refused(monkeypatch)
+    settings = world(drifted, tmp_path)
+    champion = rows(settings, "champion")[0]["champion_id"]
+    run = full_night(settings, tmp_path)
+    assert (run["model_id"], run["action"], run["status"]) == (champion, "keep", "alert")
+    assert run["challenger_id"] not in (None, champion)
+    assert load_night_model(settings, run["challenger_id"]).model_id == run["challenger_id"]
+    assert rows(settings, "champion")[0]["champion_id"] == champion
+    assert run["reason"].endswith("The champion is kept.")
+
+
+def test_ids_of_a_challenger_that_lost_are_never_given_again(drifted, tmp_path, monkeypatch):
+    settings = world(drifted, tmp_path)
+    with monkeypatch.context() as patch:
+        refused(patch)
+        run = full_night(settings, tmp_path)
+    lost = load_night_model(settings, run["challenger_id"]).segments.segment_ids
+    features = load_settings(write_settings(tmp_path, {**changes(), '"speed", "weight"': '"weight", "speed"'}))
+    write_day(tmp_path, TRAINED + WINDOW, heavier(TRAINED + WINDOW))
+    run_night(features, refit=True)
+    fresh = {row["segment_id"] for row in rows(settings, "current_segments")}
+    assert min(fresh) > max(lost), "other features: no segment continues"
+
+
+def test_what_was_observed_is_made_again_where_it_is_gone(drifted, tmp_path):
+    settings = world(drifted, tmp_path)
+    champion = rows(settings, "champion")[0]["champion_id"]
+    kept, gone = tmp_path / "kept", tmp_path / "gone"
+    for root in (kept, gone):
+        root.mkdir()
+        world(drifted, root)
+    nights = gone / "registry" / "birds" / champion / "nights"
+    assert len(list(nights.iterdir())) == WINDOW - 1
+    shutil.rmtree(nights)
+    told = [full_night(load_settings(root / "birds.toml"), root) for root in (kept, gone)]
+    assert told[0]["reason"] == told[1]["reason"]
+    found = [decided(load_settings(root / "birds.toml"), told[0]["dt"]) for root in (kept, gone)]
+    assert found[0]["value"] == pytest.approx(found[1]["value"], rel=1e-12)
+
+
+def test_a_rewritten_night_of_a_training_is_judged_and_trained_again(drifted, tmp_path):
+    settings = world(drifted, tmp_path)
+    first = full_night(settings, tmp_path)
+    number = TRAINED + WINDOW - 1
+    write_day(tmp_path, number, heavier(number).slice(0, 140))
+    run_night(settings)
+    again = last_run(settings)
+    assert (again["verdict"], again["action"]) == ("refit", "refit")
+    assert again["model_id"] != first["model_id"]
+    assert rows(settings, "champion")[0]["champion_id"] == again["model_id"]
+
+
+def test_a_rollback_after_a_training_is_seen_in_the_views_and_watched_on(drifted, tmp_path):
+    settings = world(drifted, tmp_path)
+    champion = rows(settings, "champion")[0]["champion_id"]
+    run = full_night(settings, tmp_path)
+    rollback_champion(settings)
+    assert rows(settings, "champion")[0]["champion_id"] == champion
+    write_day(tmp_path, TRAINED + WINDOW, heavier(TRAINED + WINDOW))
+    run_night(settings)
+    assert last_run(settings)["model_id"] == champion
+    rollback_champion(settings)
+    assert rows(settings, "champion")[0]["champion_id"] == run["model_id"]
+
+
+class KilledError(Exception):
+    """Stands for a process that was killed."""
+
+
+def killed_at(where: str) -> Callable[[str], None]:
+    def at(point: str) -> None:
+        if point == where:
+            raise KilledError
+
+    return at
+
+
+@pytest.mark.parametrize("point", ["watched", "challenger trained", "bundle arrays written", "compared", "staged"])
+def test_stopped_while_a_challenger_is_tried_and_run_again_a_night_ends_as_if_nothing_was(drifted, tmp_path, point):
+    undisturbed, stopped = tmp_path / "undisturbed", tmp_path / "stopped"
+    for root in (undisturbed, stopped):
+        root.mkdir()
+    expected = world(drifted, undisturbed)
+    settings = world(drifted, stopped)
+    full_night(expected, undisturbed)
+    number = TRAINED + WINDOW - 1
+    write_day(stopped, number, heavier(number))
+    before = contents(settings)
+    with pytest.raises(KilledError):
+        run_night(settings, at=killed_at(point))
+    assert contents(settings) == before
+    run_night(settings)
+    assert contents(settings) == contents(expected)
+    assert files_below(stopped) == files_below(undisturbed)
+
+
+def test_thresholds_that_contradict_each_other_are_refused(tmp_path):
+    path = write_settings(tmp_path, changes("smallest_gain = 0.5\n"))
+    with pytest.raises(SettingsError, match=r"refit_gain.*must not be less than smallest_gain"):
+        load_settings(path)
+
+
+def test_the_settings_defaults_are_those_that_were_chosen_by_measurement():
+    assert thresholds(Drift()) == Thresholds()

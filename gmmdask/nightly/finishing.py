@@ -77,7 +77,7 @@ def _identified(
     """Return the model with its stable ids; the first of all has 1 to K."""
     if plan.champion_id is None:
         return fitted.segments, None
-    greatest = greatest_id(settings)
+    greatest = greatest_id(settings, plan.run_id)
     if champion is None or not _is_comparable(champion.segments, fitted.segments):
         return fresh_ids(fitted.segments, greatest), None
     rows = _window_rows(plan, settings, engine, fitted)

@@ -60,10 +60,11 @@ def fresh_ids(challenger: SegmentModel, greatest_id: int) -> SegmentModel:
     return replace(challenger, segment_ids=tuple(range(greatest_id + 1, greatest_id + 1 + challenger.n_segments)))
 
 
-def greatest_id(settings: Settings) -> int:
-    """Return the greatest id that a published run, or a model in the registry, gave a segment; 0 without any.
+def greatest_id(settings: Settings, run_id: str) -> int:
+    """Return the greatest id that another published run, or a model of another run, gave a segment; 0 without any.
 
-    Models that were never promoted count: they may be, by hand, and their ids must mean nothing else then.
+    Models that were never promoted count: they may be, by hand, and their ids must mean nothing else then. Those of the
+    run itself do not: a run that was killed and is run again gives the ids that it gave before.
 
     Raises
     ------
@@ -76,5 +77,6 @@ def greatest_id(settings: Settings) -> int:
     options = settings.registry.storage_options
     for model_id in list_bundles(bundle_uri(settings, "").rstrip("/"), storage_options=options):
         with suppress(GmmdaskError):  # what cannot be loaded cannot be promoted
-            found.extend(load_night_model(settings, model_id).segments.segment_ids)
+            model = load_night_model(settings, model_id)
+            found.extend(model.segments.segment_ids if model.provenance["run_id"] != run_id else ())
     return max(found, default=0)

@@ -15,8 +15,7 @@ from gmmdask.nightly.history import History
 from gmmdask.nightly.model import NightModel
 from gmmdask.nightly.observing import keep_observation, observed, observer_of
 from gmmdask.nightly.plan import NightPlan, between
-from gmmdask.settings import Settings
-from gmmdask.settings_drift import Drift
+from gmmdask.settings import Drift, Settings
 
 NIGHTS_OF_FEATURES = 3
 

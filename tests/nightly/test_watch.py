@@ -19,8 +19,7 @@ from gmmdask.nightly import challenge, run_night
 from gmmdask.nightly.champions import rollback_champion
 from gmmdask.nightly.model import load_night_model
 from gmmdask.nightly.watch import thresholds
-from gmmdask.settings import Settings, load_settings
-from gmmdask.settings_drift import Drift
+from gmmdask.settings import Drift, Settings, load_settings
 from tests.nightly.lakes import birds, day, files_below, replaced, write_day, write_settings, write_world
 from tests.nightly.test_night import contents, copied, rows
 

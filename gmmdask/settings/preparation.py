@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from gmmdask.settings_keys import Section
+from gmmdask.settings.keys import Section
 
 Scale = Literal["standard", "minmax", "none"]
 RULES = ("drop", "mean", "median", "mode")

@@ -176,11 +176,11 @@ def _unknown(null: NullDistribution, limits: Thresholds) -> str:
 
 def _decided(gain: Gain, null: NullDistribution, attempt: LastAttempt, limits: Thresholds) -> tuple[Decision, str]:
     ordinary, excess = ordinary_gain(null, gain.mass, limits), gain.total - null.median
-    told = f"retraining would gain {gain.total:.2g} nats per row, and up to {ordinary:.2g} is ordinary"
+    told = f"retraining would gain {gain.total:.3g} nats per row, and up to {ordinary:.3g} is ordinary"
     if gain.total <= ordinary:
         return "keep", told
     if excess < limits.smallest_gain:
-        return "keep", f"{told}; the excess of {excess:.2g} is not worth a training"
+        return "keep", f"{told}; the excess of {excess:.3g} is not worth a training"
     if excess > limits.refit_gain and gain.total > limits.refit_ratio * ordinary:
         return "refit", f"{told}: more than {limits.refit_ratio:g} times that"
     if attempt.rejected_warm_start:
@@ -205,7 +205,7 @@ def _alerts(
     if alone is not None and null.n_nights >= limits.fewest_nights:
         numbers = _night_numbers(alone, null, limits)
         found += [
-            f"tonight's {what} of {numbers[name]:.2g} nats per row is over {numbers[limit]:.2g}, {where}"
+            f"tonight's {what} of {numbers[name]:.3g} nats per row is over {numbers[limit]:.3g}, {where}"
             for what, name, limit, where in _NIGHT_LIMITS
             if numbers[name] > numbers[limit]
         ]

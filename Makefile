@@ -17,6 +17,8 @@ MATHEMATICS_INSTALLED := $(MATHEMATICS)/.installed
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check --no-input
 # A lock names every package there is, so pip resolves nothing; `pip check` proves that nothing is missing.
 FROM_LOCK := $(PIP_INSTALL) --no-deps --require-hashes -r
+# Once instead of at every start of a process, of which a cluster and the tests have many; instant where pip did it.
+COMPILE_ALL := $(VENV)/bin/python -m compileall -qq -j 0
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 # The first night of the demonstration learns from three months; each call after it is the night that follows.
@@ -102,6 +104,7 @@ $(INSTALLED): $(LOCK) pyproject.toml | $(VENV)/bin/python
 	@$(VENV)/bin/python $(FROM_LOCK) $(LOCK)
 	@$(VENV)/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@$(VENV)/bin/python -m pip check
+	@$(COMPILE_ALL) $(VENV)/lib || true  # some packages ship files of other Pythons
 	@touch $@
 
 $(MATHEMATICS_INSTALLED): $(MATHEMATICS_LOCK) | $(MATHEMATICS)/bin/python

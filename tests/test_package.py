@@ -93,3 +93,10 @@ def test_the_wheel_holds_every_module_the_annotations_and_the_license(wheel):
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "gmmdask").rglob("*.py")}
     assert modules | {"gmmdask/py.typed"} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_a_night_that_keeps_its_champion_loads_no_scikit_learn_and_no_dask():
+    code = (
+        "import sys, gmmdask.nightly; print(sorted({'sklearn', 'pandas', 'dask', 'plotly', 's3fs'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -120,7 +120,7 @@ def plan_night(
     night = date.fromisoformat(lake.dates[-1]) if dt is None else dt
     is_new = night.isoformat() in lake.dates
     known = between(lake, date.min, night) if is_new else lake
-    with _readable():
+    with _readable(settings):
         history = read_history(warehouse_of(settings), settings.segmentation.name)
         if refit and night < history.last_night:
             raise InvalidInputError(
@@ -151,7 +151,7 @@ def next_night(settings: Settings, first: date | None = None) -> date:
         As `plan_night`.
     """
     lake = open_night_lake(settings)
-    with _readable():
+    with _readable(settings):
         last = read_history(warehouse_of(settings), settings.segmentation.name).last_night
     dates = _dates(lake)
     if last == date.min:
@@ -161,7 +161,7 @@ def next_night(settings: Settings, first: date | None = None) -> date:
 
 def plan_overdue(settings: Settings, plan: NightPlan) -> list[NightPlan]:
     """Return the runs that label a night's overdue dates: one for each champion that was in force before them."""
-    with _readable():
+    with _readable(settings):
         warehouse = warehouse_of(settings)
         history = read_history(warehouse, settings.segmentation.name)
         champions = {dt: _champion(warehouse, settings, history, dt) for dt in plan.overdue}
@@ -187,7 +187,7 @@ def plan_rescore(settings: Settings, first: date, last: date, *, now: Callable[[
     """
     started_at = now()
     lake = open_night_lake(settings)
-    with _readable():
+    with _readable(settings):
         warehouse = warehouse_of(settings)
         history = read_history(warehouse, settings.segmentation.name)
         champion = warehouse.champion_before(settings.segmentation.name, date.max)
@@ -321,10 +321,11 @@ def staging_of(settings: Settings) -> Staging:
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
-    """Tell a warehouse that cannot even be read from one that only waits for a staged run."""
+def _readable(settings: Settings) -> Iterator[None]:
+    """Keep the warehouse open, and tell one that cannot even be read from one that only waits for a staged run."""
     try:
-        yield
+        with warehouse_of(settings).kept_open():
+            yield
     except WarehouseBusyError as error:
         raise WarehouseError(f"the night cannot be planned: {error}") from error
 

@@ -92,7 +92,8 @@ def _stage(
     # A change of champion publishes what its segments look like, and leaves the labels of the date as they are.
     receipts = [] if plan.kind in CHAMPION_CHANGES else [score.receipt for score in labelled.scores]
     entity = settings.segmentation.entity
-    labelled.attempt.finish(publications, receipts, {**tables, "runs": runs}, entity=entity, at=at)
+    tables = {**tables, "runs": runs}
+    labelled.attempt.finish(publications, receipts, tables, entity=entity, checked=True, at=at)
     at("staged")
 
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 
 from gmmdask.mixture.em import COUNT_FLOOR, maximize
 from gmmdask.mixture.moves import merge_components, nearest_pairs, split_component
@@ -23,6 +21,10 @@ SPLITS, MERGES = 3, 2
 
 def kmeans_labels(rows: Rows, scale: FloatArray, n_components: int, seed: int) -> NDArray[np.int32]:
     """Return the cluster of every row after greedy k-means++ and a few Lloyd steps in standardised units."""
+    # Loading it takes as long as a whole night that keeps its champion, and such a night needs none of it.
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
     # Duplicate rows or an unfinished run are no news here: these are starts.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

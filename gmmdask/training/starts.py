@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans, kmeans_plusplus
 
 from gmmdask.engine.pools import one_thread
 from gmmdask.mixture.em import FitState, ModelSpec, maximize
@@ -116,6 +115,8 @@ def covariances_of(precisions: FloatArray, structure: Structure) -> FloatArray:
 def _drawn_moments(
     rows: SampleRows, method: InitParams, spec: ModelSpec, random_state: np.random.RandomState
 ) -> Moments:
+    from sklearn.cluster import KMeans, kmeans_plusplus  # slow to load, and not every process begins a fit
+
     k = spec.n_components
     if method == "kmeans":
         kmeans = KMeans(n_clusters=k, n_init=1, random_state=random_state)

@@ -154,6 +154,15 @@ class DuckDBFile:
         """Return the run published under a key; see `Warehouse.published_run`."""
         return self._value("SELECT run_id FROM runs WHERE run_key = $run_key", {"run_key": run_key})
 
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Keep the file open for reading: see `Warehouse.kept_open`. DuckDB opens it once for all of a process."""
+        if not Path(self.path).exists():
+            yield
+            return
+        with opened(self.path, limits=self.limits, patience=self.patience, read_only=True):
+            yield
+
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the result of a query; see `Warehouse.query`."""
         with self.reading() as connection:

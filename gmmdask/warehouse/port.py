@@ -100,6 +100,13 @@ class Warehouse(Queries, Protocol):
         """Return the run that was published under a run key, or None."""
         ...
 
+    def kept_open(self) -> AbstractContextManager[None]:
+        """Keep the warehouse open for reading during a block, so that many questions cost one opening.
+
+        Nobody, this process included, can publish meanwhile.
+        """
+        ...
+
     def reading(self) -> AbstractContextManager[Queries]:
         """Hold the warehouse open for several queries, which see one state of it and cost one opening.
 

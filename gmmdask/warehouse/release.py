@@ -80,11 +80,14 @@ class StagedRows:
         Their absolute paths on it.
     rows : int
         Rows in all of them.
+    checked : bool, default False
+        Whether their ids were found present and unique before they were staged as complete.
     """
 
     filesystem: Any = field(repr=False)
     paths: tuple[str, ...]
     rows: int
+    checked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -98,6 +98,7 @@ class Attempt:
         tables: Mapping[str, pa.Table | Sequence[Mapping[str, Any]]],
         *,
         entity: str = "snapshot",
+        checked: bool = False,
         at: Callable[[str], None] = pass_by,
     ) -> None:
         """Write the small tables and then the manifest, which makes the attempt complete.
@@ -112,6 +113,8 @@ class Attempt:
             The run's small tables, by name; see `conform_tables`.
         entity : {"event", "snapshot"}, default "snapshot"
             See `Release`.
+        checked : bool, default False
+            See `StagedRows`: what was checked with `check_staged` is not checked again.
         at : callable
             Called with the name of every point at which a crash must do no harm.
 
@@ -128,6 +131,7 @@ class Attempt:
         manifest = {
             "version": MANIFEST_VERSION,
             "entity": entity,
+            "checked": checked,
             "publications": [asdict(publication) for publication in publications],
             "assignments": [asdict(receipt) for receipt in receipts],
             "tables": [asdict(receipt) for receipt in written],
@@ -165,6 +169,7 @@ class Attempt:
                 filesystem=self.filesystem,
                 paths=tuple(f"{self.folder}/{receipt['path']}" for receipt in files),
                 rows=sum(receipt["rows"] for receipt in files),
+                checked=manifest.get("checked", False),
             ),
             entity=manifest.get("entity", "snapshot"),
         )

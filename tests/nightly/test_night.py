@@ -59,13 +59,14 @@ def rows(settings: Settings, table: str) -> list[dict[str, Any]]:
 def contents(settings: Settings) -> dict[str, list[dict[str, Any]]]:
     """Everything that readers can see, but for the clock and the folder."""
     tables = ("assignments", "segments", "segment_profiles", "grid", "drift", "runs", "lineage", "publications")
-    return {
-        table: [
-            {name: value for name, value in row.items() if name not in (*CLOCKS, *PLACES)}
-            for row in rows(settings, table)
-        ]
-        for table in (*tables, "current_assignments", "current_segments", "champion")
-    }
+    with warehouse_of(settings).kept_open():
+        return {
+            table: [
+                {name: value for name, value in row.items() if name not in (*CLOCKS, *PLACES)}
+                for row in rows(settings, table)
+            ]
+            for table in (*tables, "current_assignments", "current_segments", "champion")
+        }
 
 
 @pytest.fixture(scope="module")

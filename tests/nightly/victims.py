@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import sklearn.cluster  # noqa: F401  (which a night that trains loads late)
+
 import gmmdask.report  # brings plotly
-import gmmdask.training.starts  # noqa: F401  (brings scikit-learn)
 from gmmdask.cli import app
 from gmmdask.engine import Engine, LocalEngine
 from gmmdask.nightly import Night, open_engine, run_night
@@ -26,7 +27,7 @@ Point = tuple[str, int]
 """Name of a point, and which time it is passed, from 1."""
 
 FORKING = multiprocessing.get_context("forkserver")
-FORKING.set_forkserver_preload([__name__])
+FORKING.set_forkserver_preload(["tests.nightly.warm"])
 
 
 class Passing:

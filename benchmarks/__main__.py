@@ -5,7 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("em_step", "grid_step", "select_grid", "dask_overhead", "pass_zero", "feature_alarms", "drift_rule")
+NAMES = (
+    "em_step",
+    "grid_step",
+    "select_grid",
+    "dask_overhead",
+    "pass_zero",
+    "scoring",
+    "night_cost",
+    "feature_alarms",
+    "drift_rule",
+)
 
 
 def main() -> int:

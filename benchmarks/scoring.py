@@ -23,8 +23,7 @@ from gmmdask.engine import Engine
 from gmmdask.engine.dask import DaskEngine
 from gmmdask.mixture.structures import FULL
 from gmmdask.nightly import Cost, NightModel, Training, metered, plan_night, publish_night, score_night
-from gmmdask.preparation import Recipe
-from gmmdask.preparation.recipe import Moments
+from gmmdask.preparation import Evidence, Moments, learn_recipe
 from gmmdask.scoring import SegmentModel, score_leaf
 from gmmdask.settings import Settings, load_settings
 from gmmdask.source import Leaf
@@ -80,7 +79,7 @@ def model_of_the_data() -> NightModel:
         minimum=sample.min(axis=0),
         maximum=sample.max(axis=0),
     )
-    recipe = Recipe.learn(moments)
+    recipe = learn_recipe(Evidence(moments=moments))
     prepared, _ = recipe.apply(np.ascontiguousarray(sample.T))
     rows = np.ascontiguousarray(prepared.T)
     segments = SegmentModel(

@@ -17,7 +17,6 @@ from typing import Any
 
 import sklearn.cluster  # noqa: F401  (which a night that trains loads late)
 
-import gmmdask.report  # brings plotly
 from gmmdask.cli import app
 from gmmdask.engine import Engine, LocalEngine
 from gmmdask.nightly import Night, open_engine, run_night

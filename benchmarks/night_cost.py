@@ -68,9 +68,9 @@ def write_date(folder: Path, number: int, n_rows: int) -> None:
     rows = overlapping_components(n_rows, len(FEATURES), n_components=2, seed=number)
     path = folder / "lake" / f"dt={FIRST_DATE + timedelta(days=number)}"
     path.mkdir(parents=True)
-    columns = {"id": [f"{number}-{row}" for row in range(n_rows)]}
-    columns |= {name: rows[:, place] for place, name in enumerate(FEATURES)}
-    pq.write_table(pa.table(columns), path / "part-000.parquet")
+    ids = pa.array([f"{number}-{row}" for row in range(n_rows)])
+    columns = [ids, *(pa.array(rows[:, place]) for place in range(len(FEATURES)))]
+    pq.write_table(pa.table(columns, names=["id", *FEATURES]), path / "part-000.parquet")
 
 
 def night(folder: Path) -> dict[str, float]:

@@ -62,8 +62,9 @@ def world(n_rows: int) -> Iterator[Settings]:
             ids = pa.array(range(number * per_file, (number + 1) * per_file), pa.int64())
             path = Path(folder) / "lake" / f"dt={FIRST_DATE + timedelta(days=number // FILES_PER_DATE)}"
             path.mkdir(parents=True, exist_ok=True)
-            columns = {"id": ids, **{name: pa.array(rows[:, place]) for place, name in enumerate(FEATURES)}}
-            pq.write_table(pa.table(columns), path / f"part-{number:03d}.parquet", row_group_size=per_file)
+            columns = [ids, *(pa.array(rows[:, place]) for place in range(N_FEATURES))]
+            written = pa.table(columns, names=["id", *FEATURES])
+            pq.write_table(written, path / f"part-{number:03d}.parquet", row_group_size=per_file)
         (Path(folder) / "settings.toml").write_text(SETTINGS)
         yield load_settings(Path(folder) / "settings.toml")
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import joblib
 
 from gmmdask.errors import StorageError, UnknownNameError
-from gmmdask.models import export_pipeline
 from gmmdask.nightly.model import load_night_model
 from gmmdask.nightly.plan import warehouse_of
 from gmmdask.settings import Settings
@@ -38,6 +37,8 @@ def export_night_model(settings: Settings, path: Path, model_id: str | None = No
     InvalidInputError
         scikit-learn cannot express the model.
     """
+    from gmmdask.models import export_pipeline  # brings scikit-learn, which nights that keep their champion do without
+
     chosen = model_id or _champion(settings)
     pipeline = export_pipeline(load_night_model(settings, chosen).segments)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -69,7 +70,7 @@ def write_date(folder: Path, number: int, n_rows: int) -> None:
     path = folder / "lake" / f"dt={FIRST_DATE + timedelta(days=number)}"
     path.mkdir(parents=True)
     ids = pa.array([f"{number}-{row}" for row in range(n_rows)])
-    columns = [ids, *(pa.array(rows[:, place]) for place in range(len(FEATURES)))]
+    columns: list[pa.Array[Any]] = [ids, *(pa.array(rows[:, place]) for place in range(len(FEATURES)))]
     pq.write_table(pa.table(columns, names=["id", *FEATURES]), path / "part-000.parquet")
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -62,7 +63,7 @@ def world(n_rows: int) -> Iterator[Settings]:
             ids = pa.array(range(number * per_file, (number + 1) * per_file), pa.int64())
             path = Path(folder) / "lake" / f"dt={FIRST_DATE + timedelta(days=number // FILES_PER_DATE)}"
             path.mkdir(parents=True, exist_ok=True)
-            columns = [ids, *(pa.array(rows[:, place]) for place in range(N_FEATURES))]
+            columns: list[pa.Array[Any]] = [ids, *(pa.array(rows[:, place]) for place in range(N_FEATURES))]
             written = pa.table(columns, names=["id", *FEATURES])
             pq.write_table(written, path / f"part-{number:03d}.parquet", row_group_size=per_file)
         (Path(folder) / "settings.toml").write_text(SETTINGS)

@@ -228,7 +228,7 @@ def plan_promotion(
     """
     started_at = now()
     lake = open_night_lake(settings)
-    with _readable():
+    with _readable(settings):
         history = read_history(warehouse_of(settings), settings.segmentation.name)
         night = history.last_night
         if night.isoformat() not in lake.dates:

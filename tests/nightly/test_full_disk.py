@@ -5,8 +5,10 @@ No file may grow beyond a limit, which is chosen so that another file meets it f
 
 from __future__ import annotations
 
+import fnmatch
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,23 +16,33 @@ import pytest
 from gmmdask.nightly import plan_night, run_night, score_night, train_model
 from gmmdask.nightly.engines import open_engine
 from gmmdask.settings import Settings
-from tests.nightly.lakes import birds, write_day, write_world
+from tests.nightly.lakes import birds, files_below, write_day, write_world
 from tests.nightly.test_kills import same_as
 from tests.nightly.test_night import contents, copied, no_engine
 from tests.nightly.victims import on_a_full_disk
 
-FILES = {
-    "rows": "assignments-*.parquet",
-    "bundle": "registry/birds/*/arrays.npz",
-    "tables": "table-runs.parquet",
-    "journal": "house/*.wal",
-}
-"""What a night writes, in the order of writing and of size."""
+OPTIONS = {"keeps": (), "trains": ("--refit",)}
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A world after a night, and the size of every file that the night made, in the order of making."""
+
+    root: Path
+    sizes: dict[str, int]
+
+    def limit_for(self, pattern: str) -> int:
+        """Return a limit that the file of this pattern is the first to meet: sizes of some vary a little with the clock."""
+        names = list(self.sizes)
+        (wanted,) = fnmatch.filter(names, pattern)
+        earlier = max((self.sizes[name] for name in names[: names.index(wanted)]), default=0)
+        assert 1.1 * earlier < self.sizes[wanted]
+        return (earlier + self.sizes[wanted]) // 2
 
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory) -> Path:
-    """A world whose next night trains."""
+    """A world with a champion and a date to come."""
     root = tmp_path_factory.mktemp("before")
     run_night(write_world(root, days=2, changes={"[1, 2, 3]": "[1, 2]\nmax_passes = 2"}))
     write_day(root, 2, birds(2, 40))
@@ -38,26 +50,22 @@ def before(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(before, tmp_path_factory) -> tuple[Path, dict[str, int]]:
-    """The same after that night, and the size of the largest file of every kind."""
-    root = tmp_path_factory.mktemp("undisturbed")
+def undisturbed(before, tmp_path_factory) -> dict[str, Undisturbed]:
+    """The same after a night that keeps its champion, and after one that trains."""
+    return {how: _undisturbed(before, tmp_path_factory.mktemp(how), "--refit" in OPTIONS[how]) for how in OPTIONS}
+
+
+def _undisturbed(before: Path, root: Path, refit: bool) -> Undisturbed:
     settings = copied(before, root)
-    sizes = dict.fromkeys(FILES, 0)
+    known, sizes = set(files_below(root)), {}
 
     def look(_: str) -> None:
-        for kind, pattern in FILES.items():
-            sizes[kind] = max([sizes[kind], *(path.stat().st_size for path in root.rglob(pattern))])
+        for name in files_below(root):
+            if name not in known:
+                sizes[name] = max(sizes.get(name, 0), (root / name).stat().st_size)
 
-    run_night(settings, refit=True, at=look)
-    assert sorted(sizes, key=sizes.__getitem__) == list(FILES)
-    return root, sizes
-
-
-def between(sizes: dict[str, int], kind: str) -> int:
-    """Return a limit that a file of this kind is the first to meet: sizes of some vary with the clock."""
-    number = list(FILES).index(kind)
-    smaller = list(sizes.values())[number - 1] if number else 0
-    return (smaller + sizes[kind]) // 2
+    run_night(settings, refit=refit, at=look)
+    return Undisturbed(root=root, sizes=sizes)
 
 
 def said_by(settings: Settings, limit: int, *options: str) -> str:
@@ -69,37 +77,45 @@ def said_by(settings: Settings, limit: int, *options: str) -> str:
     return errors[0]
 
 
-SAID = [
-    (
-        "rows",
+CASES = {
+    "rows": (
+        "keeps",
+        "*/assignments-000000.parquet",
         r"Partition 'dt=2024-01-03/part.parquet' .*/assignments-000000.parquet cannot be written: File too large; make room",
     ),
-    ("bundle", r"the bundle cannot be written: .*registry/birds/\w+ cannot be written: File too large"),
-    ("tables", r"staging: .*/table-runs.parquet cannot be written: File too large; make room"),
-    ("journal", r"warehouse .*warehouse.duckdb: .*File too large.*nothing was written"),
-]
+    "tables": (
+        "keeps",
+        "*/table-runs.parquet",
+        r"staging: .*/table-runs.parquet cannot be written: File too large; make",
+    ),
+    "journal": ("keeps", "*.wal", r"warehouse .*warehouse.duckdb: .*File too large.*nothing was written"),
+    "bundle": (
+        "trains",
+        "registry/birds/*/arrays.npz",
+        r"the bundle cannot be written: .*registry/birds/.*: File too large",
+    ),
+}
 
 
-@pytest.mark.parametrize(("kind", "told"), SAID, ids=[kind for kind, _ in SAID])
-def test_a_disk_that_is_full_for_one_file_is_told_and_the_next_run_completes(before, undisturbed, tmp_path, kind, told):
-    root, sizes = undisturbed
+@pytest.mark.parametrize("case", CASES)
+def test_a_disk_that_is_full_for_one_file_is_told_and_the_next_run_completes(before, undisturbed, tmp_path, case):
+    how, pattern, told = CASES[case]
     settings = copied(before, tmp_path)
     old = contents(settings)
-    said = said_by(settings, between(sizes, kind), "--refit")
+    said = said_by(settings, undisturbed[how].limit_for(pattern), *OPTIONS[how])
     assert re.search(told, said), said
     assert contents(settings) == old
-    night = run_night(settings, refit=True, engines=no_engine if kind == "journal" else open_engine)
+    night = run_night(settings, refit=how == "trains", engines=no_engine if case == "journal" else open_engine)
     assert night.release is not None
-    assert same_as(root, settings)
+    assert same_as(undisturbed[how].root, settings)
 
 
 def test_a_full_disk_after_the_commit_costs_nothing(before, undisturbed, tmp_path):
     """The journal holds the run; DuckDB moves it into its file when there is room."""
-    root, sizes = undisturbed
     settings = copied(before, tmp_path)
-    assert on_a_full_disk(tmp_path / "birds.toml", 2 * sizes["journal"], "--refit")[0] == 0
-    assert contents(settings) == contents(copied(root, tmp_path / "other"))
-    assert run_night(settings, refit=True, engines=no_engine).plan.state == "published"
+    assert on_a_full_disk(tmp_path / "birds.toml", 2 * max(undisturbed["keeps"].sizes.values()))[0] == 0
+    assert contents(settings) == contents(copied(undisturbed["keeps"].root, tmp_path / "other"))
+    assert run_night(settings, engines=no_engine).plan.state == "published"
 
 
 def test_a_disk_without_room_for_a_first_warehouse_keeps_what_was_computed(tmp_path):

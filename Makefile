@@ -40,7 +40,7 @@ ifeq ($(filter disk s3,$(LAKE)),)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install nightly nights test check lint format types layers mathematics bench report-check lock clean
+.PHONY: help install nightly nights year test check lint format types layers mathematics bench report-check lock clean
 
 help:  ## Explain the targets (the default)
 	@echo 'make <target> [PYTHON=python3.12] [ARGS="..."]'
@@ -61,6 +61,9 @@ nightly: $(INSTALLED) demo/lake  ## Run the next night of the demonstration: fit
 
 nights: $(INSTALLED) demo/lake  ## Run the N nights that follow; the first of all learns from three months (make nights N=7)
 	@for night in $$(seq $(N)); do $(IN_$(LAKE)) $(VENV)/bin/gmmdask nightly infra/demo.toml $(FOLLOWING) || exit; done
+
+year: $(INSTALLED) demo/lake  ## Run the nights of a year into demo/year and draw their trend; goes on where it stopped
+	$(VENV)/bin/python -m infra.year
 
 test: $(INSTALLED)  ## Run the whole test suite, doctests and small benchmarks included
 	$(VENV)/bin/python -m pytest --benchmark-disable tests gmmdask $(wildcard benchmarks/test_*.py) $(ARGS)

@@ -16,7 +16,7 @@ from prefect import flow, get_run_logger
 from rich.console import Console
 
 from flows.command import Options, command_line, date_of, guarded
-from flows.steps import as_it_is, carry_out, plan, plan_overdue, report, resume, tell
+from flows.steps import as_it_is, carry_out, conclude, plan, plan_overdue, report, resume
 from gmmdask.nightly import Night, metered
 from gmmdask.nightly.night import merged
 from gmmdask.nightly.summary import print_night
@@ -38,8 +38,7 @@ def run(settings_file: str, dt: date | None = None, refit: bool = False) -> Nigh
     """
     settings = load_settings(settings_file)
     with metered("the flow") as meter:
-        night = _carried_out(settings, date_of(dt), refit)
-        tell(as_it_is(night), as_it_is(settings))
+        night = conclude(as_it_is(_carried_out(settings, date_of(dt), refit)), as_it_is(settings))
     get_run_logger().info("the night %s", meter.cost)
     return replace(night, cost=meter.cost)
 

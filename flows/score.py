@@ -12,7 +12,7 @@ from prefect import flow
 from rich.console import Console
 
 from flows.command import Options, command_line, date_of, guarded
-from flows.steps import as_it_is, carry_out, plan, tell
+from flows.steps import as_it_is, carry_out, conclude, plan
 from gmmdask.errors import InvalidInputError
 from gmmdask.nightly import Night
 from gmmdask.nightly.summary import print_night
@@ -41,9 +41,7 @@ def run(settings_file: str, dt: date | None = None) -> Night:
         raise InvalidInputError(
             f"no model of {settings.segmentation.name!r} was in force before {night.dt}; run its night, which trains"
         )
-    scored = carry_out(night, settings)
-    tell(as_it_is(scored), as_it_is(settings))
-    return scored
+    return conclude(as_it_is(carry_out(night, settings)), as_it_is(settings))
 
 
 def main(arguments: list[str]) -> int:

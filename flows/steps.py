@@ -21,7 +21,6 @@ from flows import artifacts, events
 from gmmdask import nightly
 from gmmdask.errors import ClusterError, GmmdaskError, StorageError
 from gmmdask.nightly import Night, NightPlan, Report, Training
-from gmmdask.nightly.alerts import deliver_alerts
 from gmmdask.nightly.plan import staging_of
 from gmmdask.progress import PlainLines
 from gmmdask.settings import Settings
@@ -105,11 +104,14 @@ def show(night: Night, settings: Settings) -> None:
 
 
 @task(cache_policy=NO_CACHE)
-def tell(night: Night, settings: Settings) -> None:
-    """Tell Prefect of the verdicts that were published, and everyone of the alerts; what fails costs no night."""
+def conclude(night: Night, settings: Settings) -> Night:
+    """Tell Prefect of verdicts, everyone of alerts, and renew the trend page; what fails costs no night."""
     for release in (*night.resumed, *([night.release] if night.release else [])):
         events.tell_verdict(release)
-    deliver_alerts(settings, {"prefect": events.tell_alerts})
+    done = nightly.conclude_night(night, settings, {"prefect": events.tell_alerts})
+    if done.trend is not None and done.trend.trouble:
+        get_run_logger().warning("%s: gmmdask trend SETTINGS", done.trend.trouble)
+    return done
 
 
 def carry_out(night: NightPlan, settings: Settings) -> Night:

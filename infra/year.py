@@ -7,6 +7,7 @@ of the segments; the trend page shows all of them. Run again, it goes on where i
 from __future__ import annotations
 
 import argparse
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -17,7 +18,7 @@ from gmmdask.nightly import run_night
 from gmmdask.nightly.model import load_night_model
 from gmmdask.nightly.plan import open_night_lake, warehouse_of
 from gmmdask.nightly.trend import write_trend
-from gmmdask.settings import Cluster, Settings, load_settings
+from gmmdask.settings import Alerts, Cluster, Settings, load_settings
 
 FIRST = date(2013, 3, 31)
 FOLDER = Path("demo/year")
@@ -31,7 +32,10 @@ MOVED = """SELECT segment_id, part, value FROM drift WHERE run_id = $run_id AND 
 
 
 def year_settings(file: Path, folder: Path) -> Settings:
-    """Return the settings of a segmentation with warehouse and models in a folder of their own, on threads alone."""
+    """Return the settings of a segmentation with everything in a folder of its own, on threads alone.
+
+    Only nights that trained have a report, the trend is drawn once at the end, and alerts are told nobody.
+    """
     settings = load_settings(file)
     root = folder.resolve()
     return settings.model_copy(
@@ -40,6 +44,10 @@ def year_settings(file: Path, folder: Path) -> Settings:
                 update={"uri": str(root / "warehouse.duckdb"), "staging": str(root / "warehouse.work")}
             ),
             "registry": settings.registry.model_copy(update={"uri": str(root / "registry")}),
+            "report": settings.report.model_copy(
+                update={"uri": str(root / "reports"), "reports": "retrainings", "trend": False}
+            ),
+            "alerts": Alerts(),
             "cluster": Cluster(threads=2),
         }
     )
@@ -87,6 +95,7 @@ def main() -> None:
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     settings = year_settings(given.settings, given.folder)
+    logging.getLogger("gmmdask.alerts").setLevel(logging.ERROR)  # the trend page lists them
     began = time.perf_counter()
     play(settings, given.first, given.last)
     print(f"\n{time.perf_counter() - began:,.0f} s. Nights that trained after the first:")

@@ -60,7 +60,6 @@ def _run_nightly(path: Path, night: calendar.date | None, *, following: bool, re
 
     settings = load_settings(path)  # before the heavier imports: a mistake in it is told at once
     from gmmdask.nightly import next_night, run_night
-    from gmmdask.nightly.alerts import deliver_alerts
     from gmmdask.nightly.summary import print_night
     from gmmdask.progress import shown_progress
 
@@ -69,7 +68,6 @@ def _run_nightly(path: Path, night: calendar.date | None, *, following: bool, re
     with shown_progress() as progress:
         done = run_night(settings, night, refit=refit, progress=progress)
     print_night(done, settings, Console())
-    deliver_alerts(settings)
 
 
 def _run_rescore(path: Path, first: calendar.date, last: calendar.date) -> None:

@@ -16,7 +16,7 @@ from gmmdask.errors import GmmdaskError, InvalidInputError, UnknownNameError
 from gmmdask.nightly.engines import open_engine
 from gmmdask.nightly.history import History, read_history
 from gmmdask.nightly.model import NightModel, bundle_uri, load_night_model
-from gmmdask.nightly.night import EngineOpener, Night, publish_waiting, run_plan
+from gmmdask.nightly.night import EngineOpener, Night, conclude_night, publish_waiting, run_plan
 from gmmdask.nightly.plan import plan_promotion, warehouse_of
 from gmmdask.registry import list_bundles
 from gmmdask.settings import Settings
@@ -213,7 +213,8 @@ def _change(
     at: Callable[[str], None],
 ) -> Night:
     publish_waiting(settings, progress, at=at)
-    return run_plan(plan_promotion(settings, model_id, kind), settings, progress, engines=engines, at=at)
+    night = run_plan(plan_promotion(settings, model_id, kind), settings, progress, engines=engines, at=at)
+    return conclude_night(night, settings, at=at)
 
 
 def _kept(settings: Settings) -> list[str]:

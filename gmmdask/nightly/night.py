@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -10,13 +10,16 @@ from pathlib import Path
 
 from gmmdask.engine import Engine
 from gmmdask.errors import InvalidInputError, WarehouseError
+from gmmdask.nightly.alerts import Delivery, deliver_alerts
 from gmmdask.nightly.cost import Cost, metered
+from gmmdask.nightly.delivery import Channel
 from gmmdask.nightly.engines import open_engine
 from gmmdask.nightly.plan import NightPlan, plan_night, plan_overdue, plan_rescore, staging_of, warehouse_of
 from gmmdask.nightly.reporting import Report, write_missing_reports
 from gmmdask.nightly.score import already_published, score_night
 from gmmdask.nightly.segments import named
 from gmmdask.nightly.train import train_model
+from gmmdask.nightly.trend import Trend, renew_trend
 from gmmdask.settings import Cluster, Settings
 from gmmdask.training.results import Progress
 from gmmdask.warehouse import Release
@@ -42,6 +45,10 @@ class Night:
         Time and memory of all of it.
     reports : tuple of Report
         Those that were written, or could not be.
+    trend : Trend, optional
+        The page over all nights; None where it is turned off.
+    deliveries : tuple of Delivery
+        Alerts that were told, or could not be.
     """
 
     plan: NightPlan
@@ -50,6 +57,8 @@ class Night:
     resumed: tuple[Release, ...] = ()
     cost: Cost | None = None
     reports: tuple[Report, ...] = ()
+    trend: Trend | None = None
+    deliveries: tuple[Delivery, ...] = ()
 
 
 def run_night(
@@ -61,10 +70,10 @@ def run_night(
     engines: EngineOpener = open_engine,
     at: Callable[[str], None] = pass_by,
 ) -> Night:
-    """Run a night from plan to publication; run again, it finds what is done and does the rest.
+    """Run a night from plan to publication and alerts; run again, it finds what is done and does the rest.
 
     What waits to be published is published first. After the night, dates before it that came late or were rewritten are
-    labelled by the champion in force before them.
+    labelled by the champion in force before them; then the trend page is renewed, and what wants attention is told.
 
     Parameters
     ----------
@@ -88,7 +97,7 @@ def run_night(
         Anything else went wrong; nothing was published of the run that failed.
     """
     with metered(f"the night of {settings.segmentation.name}") as meter:
-        night = _whole_night(settings, dt, refit, progress, engines, at)
+        night = conclude_night(_whole_night(settings, dt, refit, progress, engines, at), settings, at=at)
     return replace(night, cost=meter.cost)
 
 
@@ -137,8 +146,31 @@ def rescore_dates(
     with metered(f"the rescoring of {settings.segmentation.name}") as meter:
         resumed = publish_waiting(settings, progress)
         night = run_plan(plan_rescore(settings, first, last), settings, progress, engines=engines)
+        night = conclude_night(night, settings)
     own = next((release for release in resumed if release.run_id == night.plan.run_id), None)
     return replace(night, release=night.release or own, cost=meter.cost)
+
+
+def conclude_night(
+    night: Night,
+    settings: Settings,
+    channels: Mapping[str, Channel] | None = None,
+    *,
+    at: Callable[[str], None] = pass_by,
+) -> Night:
+    """Renew the trend page and deliver alerts, once all is published. Never raises: what fails is told by the result.
+
+    Parameters
+    ----------
+    night : Night
+    settings : Settings
+    channels : mapping of str to callable, optional
+        See `gmmdask.nightly.alerts.deliver_alerts`.
+    at : callable
+        Called with the name of every point at which a crash must do no harm.
+    """
+    trend = renew_trend(settings, at=at)
+    return replace(night, trend=trend, deliveries=deliver_alerts(settings, channels))
 
 
 def merged(earlier: Iterable[Report], later: Iterable[Report]) -> tuple[Report, ...]:

@@ -34,6 +34,11 @@ class Outcome:
         return self.training if self.training.passes else None
 
     @property
+    def has_trained(self) -> bool:
+        """Whether a training was tried, even if no candidate was sound."""
+        return self.challenge is not None or self.trained is not None
+
+    @property
     def is_promoted(self) -> bool:
         """Whether a challenger won."""
         return self.challenge is not None and self.challenge.decision.is_promoted

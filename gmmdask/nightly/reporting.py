@@ -51,9 +51,10 @@ class Report:
     trouble: str = ""
 
 
-def report_uri(settings: Settings, dt: date, run_id: str) -> str | None:
-    """Return where the report of a run belongs; None where reports are turned off."""
-    return _address(settings, dt, run_id) if settings.report.enabled else None
+def report_uri(settings: Settings, dt: date, run_id: str, *, has_trained: bool) -> str | None:
+    """Return where the report of a run belongs; None where it is to have none."""
+    wanted = {"all": True, "retrainings": has_trained, "none": False}[settings.report.reports]
+    return _address(settings, dt, run_id) if wanted else None
 
 
 def write_missing_reports(settings: Settings, *, at: Callable[[str], None] = pass_by) -> tuple[Report, ...]:
@@ -72,7 +73,7 @@ def write_missing_reports(settings: Settings, *, at: Callable[[str], None] = pas
     tuple of Report
         Those that were written or tried.
     """
-    return tuple(_missing(settings, at)) if settings.report.enabled else ()
+    return () if settings.report.reports == "none" else tuple(_missing(settings, at))
 
 
 def _missing(settings: Settings, at: Callable[[str], None]) -> Iterator[Report]:
@@ -116,7 +117,7 @@ def report_night(settings: Settings, path: Path | None = None, run_id: str | Non
 
 def renew_report(settings: Settings, run_id: str) -> Report | None:
     """Write the report of a run again, as after a change of names; None where there is none. Never raises."""
-    if not settings.report.enabled:
+    if settings.report.reports == "none":
         return None
     known = dict(_latest(settings, LOOKED_BACK))
     return _attempt(settings, run_id, known[run_id], pass_by, is_there=True) if run_id in known else None
@@ -137,7 +138,7 @@ def _attempt(settings: Settings, run_id: str, uri: str, at: Callable[[str], None
 def _latest(settings: Settings, most: int, *, raising: bool = False) -> list[tuple[str, str]]:
     values = {"segmentation": settings.segmentation.name, "most": most}
     try:
-        found = warehouse_of(settings, _patience(settings)).query(LATEST, values).to_pylist()
+        found = warehouse_of(settings, patience_of(settings)).query(LATEST, values).to_pylist()
     except WarehouseError:
         if raising:
             raise
@@ -148,7 +149,7 @@ def _latest(settings: Settings, most: int, *, raising: bool = False) -> list[tup
 
 def _run(settings: Settings, run_id: str) -> dict[str, Any]:
     values = {"run_id": run_id, "segmentation": settings.segmentation.name}
-    found: list[dict[str, Any]] = warehouse_of(settings, _patience(settings)).query(RUN, values).to_pylist()
+    found: list[dict[str, Any]] = warehouse_of(settings, patience_of(settings)).query(RUN, values).to_pylist()
     if not found:
         raise UnknownNameError(
             f"run {run_id!r} of {settings.segmentation.name!r} is not in the warehouse; the view current_assignments "
@@ -163,7 +164,9 @@ def _write(
     from gmmdask.report import render_report, write_page  # plotly takes a second, and most calls write nothing
 
     model = load_night_model(settings, _run(settings, run_id)["model_id"])
-    page = render_report(warehouse_of(settings, _patience(settings)), run_id, model=model.segments, sample=model.sample)
+    page = render_report(
+        warehouse_of(settings, patience_of(settings)), run_id, model=model.segments, sample=model.sample
+    )
     at("report drawn")
     write_page(
         page, uri, f"the report of run {run_id}", settings.report.storage_options if options is None else options
@@ -183,11 +186,16 @@ def _address(settings: Settings, dt: date, run_id: str) -> str:
     return f"{folder}/{settings.segmentation.name}/{dt}-{run_id}.html"
 
 
-def _patience(settings: Settings) -> float:
+def patience_of(settings: Settings) -> float:
+    """Return the seconds that a page waits for the warehouse."""
     return min(PATIENCE, settings.warehouse.publish_timeout)
 
 
-def _told(run_id: str, error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return in one line why a page was not written."""
     reason = str(error) if isinstance(error, StorageError | WarehouseError) else f"{type(error).__name__}: {error}"
-    reason = reason.strip().splitlines()[0].rstrip(".") if reason.strip() else type(error).__name__
-    return f"Run {run_id} is published, and its report was not written ({reason})"
+    return reason.strip().splitlines()[0].rstrip(".") if reason.strip() else type(error).__name__
+
+
+def _told(run_id: str, error: Exception) -> str:
+    return f"Run {run_id} is published, and its report was not written ({reason_of(error)})"

@@ -31,6 +31,8 @@ def print_night(night: Night, settings: Settings, console: Console) -> None:
     for report in (*night.reports, *(one for repeat in night.repeats for one in repeat.reports)):
         if report.trouble:
             console.print(f"[bold]{escape(report.trouble)}[/]: gmmdask report SETTINGS --run {report.run_id}")
+    if night.trend is not None and night.trend.trouble:
+        console.print(f"[bold]{escape(night.trend.trouble)}[/]: gmmdask trend SETTINGS")
     for repeat in night.repeats:
         if repeat.release is not None:
             (run,) = repeat.release.tables["runs"].to_pylist()

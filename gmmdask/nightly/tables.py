@@ -202,7 +202,7 @@ def run_row(plan: NightPlan, settings: Settings, outcome: Outcome, sums: Segment
         "settings": json.dumps(settings.decisive, sort_keys=True),
         "numeric_fingerprint": fingerprint(),
         "versions": json.dumps(versions(), sort_keys=True),
-        "report_uri": report_uri(settings, plan.dt, plan.run_id),
+        "report_uri": report_uri(settings, plan.dt, plan.run_id, has_trained=outcome.has_trained),
     }
 
 

@@ -83,9 +83,10 @@ class Warehouse(Section):
 
 
 class Report(Section):
-    """`[report]`: whether every run writes its page, and where: by default in `reports`, beside the warehouse."""
+    """`[report]`: which runs write a page, whether nights renew the trend, and where: by default in `reports`, beside the warehouse."""
 
-    enabled: bool = True
+    reports: Literal["all", "retrainings", "none"] = "all"
+    trend: bool = True
     uri: Address | None = None
     storage_options: StorageOptions = Field(default_factory=dict)
 

@@ -112,7 +112,7 @@ def test_the_report_is_written_by_the_flow_and_linked_on_its_page(steps, tmp_pat
     from flows import nightly as flow
 
     write_world(tmp_path / "a world", days=1)
-    path = write_settings(tmp_path / "a world", {"enabled = false": "enabled = true"})
+    path = write_settings(tmp_path / "a world", {'reports = "none"': 'reports = "all"'})
     night = flow.run(str(path))
     (report,) = night.reports
     assert Path(report.uri).is_file()

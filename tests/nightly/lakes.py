@@ -39,7 +39,8 @@ publish_timeout = 0
 uri = "registry"
 
 [report]
-enabled = false
+reports = "none"
+trend = false
 """
 
 

@@ -107,7 +107,7 @@ def undisturbed(before, tmp_path_factory) -> tuple[Path, list[Point]]:
 
 @pytest.fixture(scope="module")
 def before_reports(tmp_path_factory) -> Path:
-    return world_before(tmp_path_factory.mktemp("before"), {"enabled = false": "enabled = true"})
+    return world_before(tmp_path_factory.mktemp("before"), {'reports = "none"': 'reports = "all"'})
 
 
 @pytest.fixture(scope="module")

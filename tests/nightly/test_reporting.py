@@ -74,7 +74,7 @@ def test_the_trend_is_written_from_the_warehouse_alone_and_replaced_by_the_next(
     assert [found.name for found in tmp_path.iterdir()] == ["trend.html"]
 
 
-WRITTEN = {"enabled = false": ""}
+WRITTEN = {'reports = "none"': ""}
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +198,7 @@ def test_reports_can_be_turned_off_and_change_nothing_that_is_published(first, t
 def test_reports_lie_wherever_fsspec_reaches(first, tmp_path):
     shutil.copytree(first / "lake", tmp_path / "lake")
     written = {
-        "enabled = false": 'uri = "memory://reports-of-a-test"',
+        'reports = "none"': 'uri = "memory://reports-of-a-test"',
         "n_components = [1, 2, 3]": "n_components = [2]",
     }
     night = run_night(load_settings(write_settings(tmp_path, written)))
@@ -232,3 +232,43 @@ def test_a_name_is_in_the_last_report_at_once_and_older_ones_stay_as_they_were(w
     assert {name: "Night owls" in page for name, page in reports(root).items()} == {
         f"birds/{run['dt']}-{run['run_id']}.html": run["dt"] == day(2) for run in runs(settings)
     }
+
+
+def test_every_night_renews_the_trend_page_beside_its_reports(first, tmp_path):
+    settings = copied(first, tmp_path)
+    page = tmp_path / "house" / "reports" / "birds" / "trend.html"
+    text = (tmp_path / "birds.toml").read_text().replace("trend = false", "trend = true")
+    (tmp_path / "birds.toml").write_text(text)
+    settings = load_settings(tmp_path / "birds.toml")
+    write_day(tmp_path, 1)
+    night = run_night(settings)
+    assert (night.trend.uri, night.trend.trouble) == (str(page), "")
+    before = page.read_text(encoding="utf-8")
+    assert before == write_trend(settings, tmp_path / "asked.html").read_text(encoding="utf-8")
+    page.unlink()
+    run_night(settings, engines=no_engine)  # as after a night that was killed before it wrote the page
+    assert page.read_text(encoding="utf-8") == before
+
+
+def test_a_trend_page_that_cannot_be_written_costs_no_night_and_is_told(world):
+    root, settings = world
+    settings = settings.model_copy(update={"report": settings.report.model_copy(update={"trend": True})})
+    (root / "house" / "reports" / "birds").mkdir(parents=True, exist_ok=True)
+    (root / "house" / "reports" / "birds" / "trend.html").mkdir()
+    write_day(root, 1)
+    night = run_night(settings)
+    assert night.release is not None
+    assert night.trend.trouble.startswith("The trend page was not written (the trend of 'birds' cannot be written")
+    assert "gmmdask trend SETTINGS" in " ".join(told(night, settings).split())
+
+
+def test_where_retrainings_alone_have_reports_other_runs_name_none(first, tmp_path):
+    copied(first, tmp_path)
+    written = {'reports = "none"': 'reports = "retrainings"', "n_components = [1, 2, 3]": "n_components = [2]"}
+    settings = load_settings(write_settings(tmp_path, written))
+    for number, refit in ((1, False), (2, True)):
+        write_day(tmp_path, number, birds(number, 60))
+        run_night(settings, refit=refit)
+    assert [run["report_uri"] is not None for run in runs(settings)] == [True, False, True]
+    last = runs(settings)[-1]["run_id"]
+    assert f"birds/2024-01-03-{last}.html" in reports(tmp_path)

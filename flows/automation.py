@@ -1,4 +1,4 @@
-"""The automation that trains when a night only announced that drift calls for it. Describes it, and tells a server."""
+"""The automation that acts on what a night only announced: drift calls for a training. Describes it, and tells a server."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ CALLS_FOR_TRAINING = ("warm-start", "refit")
 
 
 def automation_of(segmentation: str, deployment_id: UUID) -> AutomationCore:
-    """Describe the automation of a segmentation: an announced verdict starts its training, up to the verdict's date.
+    """Describe the automation of a segmentation: an announced verdict starts its training, on the verdict's date.
 
-    A night that acted on its verdict has trained already: its event has another label, which the trigger does not match.
+    A night that acts on its verdicts has another label on its event, which the trigger does not match.
 
     Parameters
     ----------

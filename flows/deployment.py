@@ -57,7 +57,7 @@ def deployment_of(
 
 
 def training_deployment_of(settings_file: str, *, work_pool: str | None = None) -> RunnerDeployment:
-    """Describe the deployment of a segmentation's training, named after it and without a schedule. Applies nothing.
+    """Describe the deployment of a segmentation's announced trainings, without a schedule. Applies nothing.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def training_deployment_of(settings_file: str, *, work_pool: str | None = None) 
     """
     settings = load_settings(settings_file)
     described = train.run.to_deployment(
-        description=f"Trains a model of {settings.segmentation.name} and keeps it in the registry; publishes nothing.",
+        description=f"Runs a night of {settings.segmentation.name} that announced a training once more, and trains.",
         **_common(settings, settings_file, work_pool),
     )
     return cast("RunnerDeployment", described)

@@ -32,15 +32,14 @@ def resource_id(segmentation: str) -> str:
 
 
 def action_of(run: Mapping[str, Any]) -> str:
-    """Return whether a run only announced its verdict, or has done what it calls for.
+    """Return what the settings that a run was computed with say of its verdict: `act` upon it, or only `announce` it.
 
     Examples
     --------
-    >>> action_of({"verdict": "refit", "challenger_id": None}), action_of({"verdict": "refit", "challenger_id": "m2"})
-    ('announce', 'act')
+    >>> action_of({"settings": '{"drift": {"action": "announce"}}'})
+    'announce'
     """
-    calls = run["verdict"] not in (None, "keep")
-    return "announce" if calls and run["challenger_id"] is None else "act"
+    return str(json.loads(run["settings"])["drift"]["action"])
 
 
 def tell_verdict(release: Release) -> bool:

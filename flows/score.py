@@ -1,4 +1,4 @@
-"""Scoring alone as a Prefect flow: a date labelled by the model in force before it. Never trains.
+"""Scoring alone as a Prefect flow: a date labelled by the model in force before it. Never trains; a verdict is announced.
 
 python -m flows.score settings.toml [YYYY-MM-DD]
 """
@@ -16,7 +16,8 @@ from flows.steps import as_it_is, carry_out, conclude, plan
 from gmmdask.errors import InvalidInputError
 from gmmdask.nightly import Night
 from gmmdask.nightly.summary import print_night
-from gmmdask.settings import load_settings
+from gmmdask.nightly.watch import with_drift_action
+from gmmdask.settings import Settings, load_settings
 
 
 @flow(name="gmmdask-score", validate_parameters=False)
@@ -35,13 +36,17 @@ def run(settings_file: str, dt: date | None = None) -> Night:
     InvalidInputError
         No model is in force, or the night of this date trained one.
     """
-    settings = load_settings(settings_file)
+    settings = _announcing(load_settings(settings_file))
     night = plan(as_it_is(settings), date_of(dt))
     if night.state == "due" and night.action != "keep":
         raise InvalidInputError(
             f"no model of {settings.segmentation.name!r} was in force before {night.dt}; run its night, which trains"
         )
     return conclude(as_it_is(carry_out(night, settings)), as_it_is(settings))
+
+
+def _announcing(settings: Settings) -> Settings:
+    return with_drift_action(settings, "announce") if settings.drift.action == "act" else settings
 
 
 def main(arguments: list[str]) -> int:

@@ -66,12 +66,6 @@ def train(night: NightPlan, settings: Settings) -> Training:
 
 
 @task(cache_policy=NO_CACHE, retries=RETRIES, retry_delay_seconds=SECONDS_BETWEEN, retry_condition_fn=may_pass)
-def keep(settings: Settings, training: Training) -> None:
-    """Keep a model in the registry; one that is there is left alone."""
-    nightly.save_night_model(settings, training.model)
-
-
-@task(cache_policy=NO_CACHE, retries=RETRIES, retry_delay_seconds=SECONDS_BETWEEN, retry_condition_fn=may_pass)
 def score(night: NightPlan, settings: Settings, training: Training) -> None:
     """Label every row and stage all that is to be published, unless an earlier attempt did."""
     if staging_of(settings).complete(night.run_id) is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
 from gmmdask.engine import Engine
 from gmmdask.monitoring import FeatureAlarm, LastAttempt, NightSums, Thresholds, Verdict, judge, judge_features
@@ -77,6 +78,11 @@ def watch_night(
     features = {dt: nights[dt].features for dt in sorted(nights)[-NIGHTS_OF_FEATURES:]}
     alarms = judge_features(model.watch.profile, features)
     return Watched(champion=model, verdict=verdict, alarms=alarms, rows=tonight.features.n_rows)
+
+
+def with_drift_action(settings: Settings, action: Literal["act", "announce"]) -> Settings:
+    """Return the settings with another answer to what becomes of verdicts; a run under them is another run."""
+    return settings.model_copy(update={"drift": settings.drift.model_copy(update={"action": action})})
 
 
 def thresholds(drift: Drift) -> Thresholds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from datetime import date
@@ -21,7 +22,7 @@ pytestmark = _marks
 SECONDS = 60
 
 
-def released(name: str, run_id: str, dt: date, **changes: Any) -> Release:
+def released(name: str, run_id: str, dt: date, mode: str = "announce", **changes: Any) -> Release:
     publication = Publication(segmentation=name, kind="night", dt=dt, model_id="m1", run_id=run_id, champion_id="m1")
     gain = {
         "dt": dt,
@@ -35,7 +36,8 @@ def released(name: str, run_id: str, dt: date, **changes: Any) -> Release:
         "is_alarm": False,
         "verdict": changes.get("verdict"),
     }
-    runs = [{**run_row(run_id, 10), "dt": dt, **changes}]
+    settings = json.dumps({"drift": {"action": mode}})
+    runs = [{**run_row(run_id, 10), "dt": dt, "settings": settings, **changes}]
     tables = conform_tables(publication, {"runs": runs, "drift": [gain]})
     return Release(publications=(publication,), tables=tables)
 
@@ -83,12 +85,12 @@ def awaited(find, *arguments) -> list:
 
 
 def test_an_announced_verdict_starts_one_training_up_to_its_date_and_nothing_else_does(server, tmp_path):
-    """The others are told first, so that they would have come first."""
+    """The others are told first, so that they would have come first; one that acts had no sound candidate."""
     from flows.events import tell_verdict
 
     apply(tmp_path, "wrens")
     kept = released("wrens", "r1", date(2024, 1, 1), verdict="keep")
-    acted = released("wrens", "r2", date(2024, 1, 2), verdict="refit", challenger_id="m2", action="refit")
+    acted = released("wrens", "r2", date(2024, 1, 2), mode="act", verdict="refit", challenger_id=None)
     elsewhere = released("other", "r3", date(2024, 1, 3), verdict="refit")
     announced = released("wrens", "r4", date(2024, 1, 4), verdict="warm-start", reason="segment 3 moved")
     assert all(tell_verdict(release) for release in (kept, acted, elsewhere, announced))
@@ -155,11 +157,3 @@ def with_verdict(release: Release) -> Release:
     runs = release.tables["runs"]
     changed = runs.set_column(runs.schema.get_field_index("verdict"), "verdict", pa.array(["refit"]))
     return replace(release, tables={**release.tables, "runs": changed})
-
-
-def test_a_training_that_a_server_asks_for_takes_its_date_as_text(prefect_server, tmp_path):
-    from flows import train
-
-    write_world(tmp_path, days=2)
-    training = train.run(str(tmp_path / "birds.toml"), "2024-01-01")
-    assert training.model.provenance["dates"][-1] == "2024-01-01"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from gmmdask.errors import ClusterError, InvalidInputError
-from gmmdask.nightly import load_night_model, run_night
+from gmmdask.nightly import run_night
 from gmmdask.settings import load_settings
 from tests.flows.test_nightly import pytestmark as _marks
-from tests.nightly.lakes import files_below, write_day, write_settings, write_world
+from tests.nightly.lakes import write_day, write_settings, write_world
 
 pytestmark = _marks
 
@@ -58,16 +58,6 @@ def test_what_no_repetition_mends_is_not_repeated(steps, tmp_path, monkeypatch):
     with pytest.raises(InvalidInputError, match="no such column"):
         flow.run(str(tmp_path / "birds.toml"))
     assert len(planned) == 1
-
-
-def test_training_keeps_a_model_and_publishes_nothing(steps, tmp_path):
-    from flows import train
-
-    settings = write_world(tmp_path, days=1)
-    training = train.run(str(tmp_path / "birds.toml"))
-    assert load_night_model(settings, training.model.model_id).model_id == training.model.model_id
-    assert all(path.startswith("registry/") for path in files_below(tmp_path))
-    assert training.model.model_id == run_night(settings).release.publications[-1].model_id
 
 
 def test_scoring_labels_a_date_by_the_model_in_force_and_never_trains(steps, tmp_path):

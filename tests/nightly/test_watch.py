@@ -18,7 +18,7 @@ from gmmdask.monitoring.gate import GateDecision
 from gmmdask.nightly import challenge, run_night
 from gmmdask.nightly.champions import rollback_champion
 from gmmdask.nightly.model import load_night_model
-from gmmdask.nightly.watch import thresholds
+from gmmdask.nightly.watch import thresholds, with_drift_action
 from gmmdask.settings import Drift, Settings, load_settings
 from tests.nightly.lakes import birds, day, files_below, replaced, write_day, write_settings, write_world
 from tests.nightly.test_night import contents, copied, rows
@@ -151,6 +151,22 @@ def test_an_announced_verdict_is_recorded_and_nothing_is_trained(drifted, tmp_pa
     settings = world(drifted, tmp_path, 'action = "announce"\n')
     run = full_night(settings, tmp_path)
     assert (run["verdict"], run["action"], run["challenger_id"], run["status"]) == ("refit", "keep", None, "alert")
+
+
+def test_acted_upon_an_announced_verdict_leads_to_one_training(drifted, tmp_path):
+    settings = world(drifted, tmp_path, 'action = "announce"\n')
+    number = TRAINED + WINDOW - 1
+    announced = full_night(settings, tmp_path)
+    acting = with_drift_action(settings, "act")
+    night = run_night(acting, day(number))
+    assert night.plan.run_id != announced["run_id"]
+    run = last_run(settings)
+    assert (run["run_id"], run["action"]) == (night.plan.run_id, "refit")
+    assert rows(settings, "champion")[0]["champion_id"] == run["challenger_id"] != announced["model_id"]
+    assert {run_night(one, day(number)).plan.state for one in (settings, acting)} == {"published"}
+    write_day(tmp_path, number + 1, heavier(number + 1))
+    run_night(settings)
+    assert "window not full: 1 of 4 nights" in decided(settings, day(number + 1))["reason"]
 
 
 def test_without_drift_nothing_is_watched(tmp_path):

@@ -208,7 +208,7 @@ def test_summary_and_report_tell_of_categories_and_of_rows_without_segment(world
     told = printed.file.getvalue()  # type: ignore[attr-defined]
     assert "4 unseen" in told
     assert "carrier" in told
-    page = report_night(settings, root / "report.html").read_text()
+    page = Path(report_night(settings, root / "report.html")).read_text()
     assert "4 unseen" in page
     assert 'id="figure-map"' in page
     assert "carrier" in page

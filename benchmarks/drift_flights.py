@@ -122,7 +122,7 @@ def play(year: Year, rule: Rule | int, train_window: int | None) -> Played:
         tonight = nights.night(year.dates[number])
         log_likelihood, mass = log_likelihood + float(tonight.log_likelihoods[0]), mass + tonight.mass
         verdict = _judged(nights, year.dates[number], champion, null, year.dates[trained - 1], rule)
-        alerts += bool(verdict.alerts)
+        alerts += bool(verdict.alerts or verdict.unit_change)
         due = number + 1 - trained >= rule if isinstance(rule, int) else verdict.decision != "keep"
         if due:
             acted.append((year.dates[number], verdict))

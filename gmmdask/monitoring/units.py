@@ -43,6 +43,13 @@ class AffineChange:
     divergence: float
     share: float
 
+    def told(self, feature: str) -> str:
+        """Return the change in words, of a feature of this name."""
+        return (
+            f"{feature} looks rescaled or shifted upstream: x → {self.scale:.4g}·x {self.offset:+.3g} in prepared units "
+            f"explains {self.share:.0%} of what changed"
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Gaussian:

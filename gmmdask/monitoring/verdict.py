@@ -52,7 +52,7 @@ class Verdict:
     tonight : Gain, optional
         None where tonight brought no rows.
     alerts : tuple of str
-        What is unusual about tonight alone, a sentence each.
+        What is unusual about tonight's gain alone, a sentence each.
     unit_change : AffineChange, optional
         Tonight's, if it looks like one.
     left_out : tuple of str
@@ -120,7 +120,7 @@ def judge(
         window=window.dates,
         gain=gain,
         tonight=alone,
-        alerts=_alerts(alone, change, null, limits),
+        alerts=_alerts(alone, null, limits),
         unit_change=change,
         left_out=left_out,
         numbers=_window_numbers(gain, null, limits) | _night_numbers(alone, null, limits),
@@ -193,23 +193,15 @@ def ordinary_gain(null: NullDistribution, mass: float, limits: Thresholds) -> fl
     return limits.margin * null.largest + null.allowance(mass, null.window_mass)
 
 
-def _alerts(
-    alone: Gain | None, change: AffineChange | None, null: NullDistribution, limits: Thresholds
-) -> tuple[str, ...]:
-    found = []
-    if change is not None:
-        found.append(
-            f"feature {change.feature} looks rescaled or shifted upstream: x → {change.scale:.4g}·x "
-            f"{change.offset:+.3g} in prepared units explains {change.share:.0%} of what changed"
-        )
-    if alone is not None and null.n_nights >= limits.fewest_nights:
-        numbers = _night_numbers(alone, null, limits)
-        found += [
-            f"tonight's {what} of {numbers[name]:.3g} nats per row is over {numbers[limit]:.3g}, {where}"
-            for what, name, limit, where in _NIGHT_LIMITS
-            if numbers[name] > numbers[limit]
-        ]
-    return tuple(found)
+def _alerts(alone: Gain | None, null: NullDistribution, limits: Thresholds) -> tuple[str, ...]:
+    if alone is None or null.n_nights < limits.fewest_nights:
+        return ()
+    numbers = _night_numbers(alone, null, limits)
+    return tuple(
+        f"tonight's {what} of {numbers[name]:.3g} nats per row is over {numbers[limit]:.3g}, {where}"
+        for what, name, limit, where in _NIGHT_LIMITS
+        if numbers[name] > numbers[limit]
+    )
 
 
 _NIGHT_LIMITS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
@@ -54,6 +54,8 @@ def challenge_champion(
 ) -> Challenge:
     """Train what the verdict calls for and let the gate decide; keeps the challenger in the registry, won or lost.
 
+    Training leaves out the dates that the verdict left out of its window: a feature came in another unit.
+
     Parameters
     ----------
     plan : NightPlan
@@ -66,11 +68,14 @@ def challenge_champion(
     """
     champion = watched.champion
     action: Action = "refit" if watched.verdict.decision == "refit" else "warm-start"
+    fit = replace(plan, unfit=tuple(date.fromisoformat(text) for text in watched.verdict.left_out))
+    if not fit.training_lake.files:
+        return _untried(action, "in every night of the training window a feature came in another unit")
     try:
         train = train_anew if action == "refit" else warm_start
-        training = train(plan, settings, engine, champion, progress, at=at)
+        training = train(fit, settings, engine, champion, progress, at=at)
     except NoSoundCandidateError as error:
-        return Challenge(action=action, decision=GateDecision(is_promoted=False, required=0.0, reason=str(error)))
+        return _untried(action, str(error))
     at("challenger trained")
     save_night_model(settings, training.model, at=at)
     window = only(plan.lake, (date.fromisoformat(text) for text in watched.verdict.window))
@@ -79,6 +84,10 @@ def challenge_champion(
     at("compared")
     decision = decide(_contender(champion), _contender(training.model), scores.difference, scores.n_rows)
     return Challenge(action=action, decision=decision, training=training, scores=scores)
+
+
+def _untried(action: Action, reason: str) -> Challenge:
+    return Challenge(action=action, decision=GateDecision(is_promoted=False, required=0.0, reason=reason))
 
 
 def _contender(model: NightModel) -> Contender:

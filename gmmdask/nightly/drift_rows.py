@@ -25,6 +25,7 @@ def drift_rows(watched: Watched, dt: date) -> list[Row]:
     return [
         *_window_rows(watched.verdict, dt, segment_ids),
         *_night_rows(watched.verdict, dt, segment_ids, watched.rows),
+        *_unit_rows(watched, dt),
         *(_feature_row(alarm, dt, watched.rows) for alarm in watched.alarms),
     ]
 
@@ -61,6 +62,27 @@ def _night_rows(verdict: Verdict, dt: date, segment_ids: Sequence[int], rows: in
         "reason": "; ".join(verdict.alerts) or None,
     }
     yield from _parts(common, verdict.tonight, segment_ids)
+
+
+def _unit_rows(watched: Watched, dt: date) -> Iterator[Row]:
+    """Yield the change of a feature's unit that explains the night, if there is one: its scale, 1 without a change."""
+    change = watched.verdict.unit_change
+    if change is None:
+        return
+    feature = watched.champion.segments.recipe.prepared_features[change.feature]
+    yield {
+        "dt": dt,
+        "scope": "night",
+        "window_start": dt,
+        "rows": watched.rows,
+        "statistic": "unit_change",
+        "feature": feature,
+        "value": change.scale,
+        "unit": "ratio",
+        "reference": 1.0,
+        "is_alarm": True,
+        "reason": change.told(feature),
+    }
 
 
 def _parts(common: Row, gain: Gain, segment_ids: Sequence[int]) -> Iterator[Row]:

@@ -57,6 +57,8 @@ class NightPlan:
         What is published.
     train_since : datetime.date
         Where the training window begins.
+    unfit : tuple of datetime.date
+        Dates that no model may be trained on, because a feature came in another unit.
     overdue : tuple of datetime.date
         Earlier dates that came late or were rewritten since they were published, and that this run leaves to others.
     started_at : datetime.datetime
@@ -72,6 +74,7 @@ class NightPlan:
     lake: Lake
     dates: tuple[date, ...]
     train_since: date = date.min
+    unfit: tuple[date, ...] = ()
     overdue: tuple[date, ...] = ()
     started_at: datetime
 
@@ -87,8 +90,8 @@ class NightPlan:
 
     @property
     def training_lake(self) -> Lake:
-        """The dates that a model may be trained on: the window up to t."""
-        return between(self.lake, self.train_since, self.dt)
+        """The dates that a model may be trained on: the window up to t, without those that are unfit."""
+        return without(between(self.lake, self.train_since, self.dt), self.unfit)
 
 
 def plan_night(
@@ -304,8 +307,9 @@ def between(lake: Lake, first: date, last: date) -> Lake:
 
 
 def window_lake(plan: NightPlan, nights: int) -> Lake:
-    """Return the partitions of the last dates up to the night, as many as a window has."""
-    return only(plan.lake, _dates(plan.lake)[-nights:])
+    """Return the partitions of the last fit dates up to the night, as many as a window has."""
+    fit = without(plan.lake, plan.unfit)
+    return only(fit, _dates(fit)[-nights:])
 
 
 def warehouse_of(settings: Settings, patience: float | None = None) -> Warehouse:
@@ -335,6 +339,11 @@ def only(lake: Lake, dates: Iterable[date]) -> Lake:
     texts = {dt.isoformat() for dt in dates}
     kept = tuple(file for file in lake.files if file.date in texts)
     return lake if len(kept) == len(lake.files) else replace(lake, files=kept)
+
+
+def without(lake: Lake, dates: Iterable[date]) -> Lake:
+    """Return the partitions of all but the given dates."""
+    return only(lake, set(_dates(lake)) - set(dates))
 
 
 def _planned(settings: Settings, lake: Lake, night: date, history: History, refit: bool) -> NightPlan:

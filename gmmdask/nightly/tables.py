@@ -159,7 +159,8 @@ def _grid_row(candidate: Candidate, is_best: bool) -> Row:
 
 def lineage_rows(plan: NightPlan, training: Training | None, scores: Sequence[PartitionScores]) -> list[Row]:
     """Return which partitions were trained on and scored."""
-    trained = [] if training is None else [("train", part, part.rows) for part in plan.training_lake.partitions]
+    learned = () if training is None or training.lake is None else training.lake.partitions
+    trained = [("train", part, part.rows) for part in learned]
     published = zip(plan.published_lake.partitions, scores, strict=True)
     scored = [("score", part, score.receipt.rows) for part, score in published]
     return [

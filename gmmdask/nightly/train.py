@@ -11,7 +11,7 @@ import numpy as np
 
 from gmmdask.engine import Engine
 from gmmdask.errors import GmmdaskError, InvalidInputError, NoSoundCandidateError
-from gmmdask.lake import PreparedSource, TrainingRows
+from gmmdask.lake import Lake, PreparedSource, TrainingRows
 from gmmdask.mixture.degeneracy import LARGEST_FLOORED_MASS, floored_mass
 from gmmdask.mixture.em import FitState, ModelSpec
 from gmmdask.nightly.advising import column_warnings, tell
@@ -42,6 +42,8 @@ class Training:
         None where no grid was fitted.
     rows : int, optional
         Rows trained on.
+    lake : Lake, optional
+        Partitions trained on; None where the champion was kept.
     passes : int, default 0
         Reads of all training data.
     seconds : mapping of str to float
@@ -53,6 +55,7 @@ class Training:
     model: NightModel
     grid: GridResult | None = None
     rows: int | None = None
+    lake: Lake | None = None
     passes: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] | None = None
@@ -120,6 +123,7 @@ def train_anew(
         model=model,
         grid=grid,
         rows=survey.moments.n_rows,
+        lake=plan.training_lake,
         passes=grid.passes,
         seconds={"survey": learned - began, "fit": fitted - learned, "watch": time.perf_counter() - fitted},
         warnings=warnings,
@@ -172,6 +176,7 @@ def warm_start(
     return Training(
         model=model,
         rows=survey.moments.n_rows,
+        lake=plan.training_lake,
         passes=1 + state.iteration,
         seconds={"survey": learned - began, "fit": fitted - learned, "watch": time.perf_counter() - fitted},
     )

@@ -148,7 +148,7 @@ def test_a_change_of_unit_alarms_by_name_and_trains_nothing() -> None:
     assert verdict.decision == "keep"
     assert verdict.unit_change is not None
     assert verdict.unit_change.feature == 1
-    assert verdict.alerts[0].startswith("feature 1 looks rescaled or shifted upstream: x → 3.")
+    assert verdict.unit_change.told("weight").startswith("weight looks rescaled or shifted upstream: x → 3.")
     assert verdict.left_out == tuple(date_of(TRAINED + 15 + n) for n in range(14))
     assert verdict.window == tuple(date_of(TRAINED + 1 + n) for n in range(14))
 

@@ -13,14 +13,14 @@ import pyarrow as pa
 import pytest
 
 from gmmdask.errors import SettingsError
-from gmmdask.monitoring import Thresholds
+from gmmdask.monitoring import Thresholds, Verdict
 from gmmdask.monitoring.gate import GateDecision
-from gmmdask.nightly import challenge, run_night
+from gmmdask.nightly import challenge, open_engine, plan_night, run_night
 from gmmdask.nightly.champions import rollback_champion
 from gmmdask.nightly.model import load_night_model
-from gmmdask.nightly.watch import thresholds, with_drift_action
+from gmmdask.nightly.watch import Watched, thresholds, with_drift_action
 from gmmdask.settings import Drift, Settings, load_settings
-from tests.nightly.lakes import birds, day, files_below, replaced, write_day, write_settings, write_world
+from tests.nightly.lakes import ROWS, birds, day, files_below, replaced, write_day, write_settings, write_world
 from tests.nightly.test_night import contents, copied, rows
 
 TRAINED, WINDOW = 8, 4
@@ -167,6 +167,43 @@ def test_acted_upon_an_announced_verdict_leads_to_one_training(drifted, tmp_path
     write_day(tmp_path, number + 1, heavier(number + 1))
     run_night(settings)
     assert "window not full: 1 of 4 nights" in decided(settings, day(number + 1))["reason"]
+
+
+def in_pounds(number: int) -> pa.Table:
+    """Return birds whose weights came in another unit."""
+    table = birds(number)
+    return replaced(table, "weight", pa.array(table["weight"].to_numpy() / 0.4536, from_pandas=True))
+
+
+def test_a_feature_in_another_unit_is_an_alert_of_its_own_and_its_nights_are_not_trained_on(drifted, tmp_path):
+    settings = world(drifted, tmp_path)
+    number = TRAINED + WINDOW - 1
+    write_day(tmp_path, number, in_pounds(number))
+    run_night(settings)
+    (row,) = [row for row in rows(settings, "drift") if row["statistic"] == "unit_change"]
+    assert (row["dt"], row["scope"], row["feature"], row["is_alarm"]) == (day(number), "night", "weight", True)
+    assert row["value"] == pytest.approx(1 / 0.4536, rel=0.2)
+    assert row["reason"].startswith("weight looks rescaled or shifted upstream: x → 2.")
+    assert last_run(settings)["status"] == "alert"
+    write_day(tmp_path, number + 1, heavier(number + 1))
+    run_night(settings)
+    run = last_run(settings)
+    assert run["verdict"] == "refit"
+    trained = [r["dt"] for r in rows(settings, "lineage") if (r["run_id"], r["purpose"]) == (run["run_id"], "train")]
+    assert trained == [day(n) for n in range(number + 2) if n != number]
+    assert load_night_model(settings, run["challenger_id"]).watch.null.n_nights == number + 1
+
+
+def test_where_every_night_of_the_training_window_came_in_another_unit_nothing_is_tried(drifted, tmp_path):
+    settings = world(drifted, tmp_path)
+    plan = plan_night(settings, day(TRAINED + WINDOW - 2))
+    champion = load_night_model(settings, plan.champion_id)
+    verdict = Verdict(decision="refit", reason="", left_out=plan.lake.dates)
+    watched = Watched(champion=champion, verdict=verdict, alarms=(), rows=ROWS)
+    with open_engine(settings.cluster) as engine:
+        tried = challenge.challenge_champion(plan, settings, engine, watched)
+    assert (tried.training, tried.decision.is_promoted) == (None, False)
+    assert "another unit" in tried.decision.reason
 
 
 def test_without_drift_nothing_is_watched(tmp_path):

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gmmdask.cli import look, nights, segments
+from gmmdask.cli import look, models, nights, segments
 from gmmdask.cli.running import EXIT_ERROR, EXIT_STAGED, EXIT_USAGE
 
 __all__ = ["EXIT_ERROR", "EXIT_STAGED", "EXIT_USAGE", "app", "main"]
@@ -35,9 +35,19 @@ def _options(
         raise typer.Exit
 
 
-for command in (nights.nightly, nights.rescore, look.report, look.trend, look.export, look.init):
+for command in (
+    nights.nightly,
+    nights.rescore,
+    look.report,
+    look.trend,
+    look.drift,
+    look.export,
+    look.init,
+    look.tidy,
+):
     app.command()(command)
 app.add_typer(segments.app, name="segments")
+app.add_typer(models.app, name="models")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Commands that look at what there is and write it down: `init`, `report`, `trend`, `export`. None runs a night."""
+"""Commands that look at what there is and write it down: `init`, `report`, `trend`, `drift`, `export`, `tidy`. None runs a night."""
 
 from __future__ import annotations
 
@@ -39,6 +39,27 @@ def trend(
 ) -> None:
     """Write one page over all nights: segments, drift, models, alerts, rows, durations; it needs no network."""
     run(lambda: _write_trend(settings, output), verbose=verbose)
+
+
+def drift(
+    settings: SettingsFile,
+    nights: Annotated[int, typer.Option("--nights", "-n", min=1, help="How many nights to show.")] = 14,
+    verbose: Verbose = False,
+) -> None:
+    """Show how the last nights were judged: the verdict, G and up to where it is ordinary, and what alarmed.
+
+    G is what one step of retraining on the last nights would surely gain. Verdicts are keep, warm-start and refit;
+    beside the last two stands what became of them. The latest night's reasons are told in words.
+    """
+    run(lambda: _show_drift(settings, nights), verbose=verbose)
+
+
+def tidy(settings: SettingsFile, verbose: Verbose = False) -> None:
+    """Remove labels that no reader sees any more, and what killed runs left in staging.
+
+    Runs, models and reports stay, and so does a run that is computed and waits to be published. Safe at any time.
+    """
+    run(lambda: _tidy(settings), verbose=verbose)
 
 
 def export(
@@ -89,6 +110,30 @@ def _write_trend(path: Path, output: Path | None) -> None:
     from gmmdask.nightly.trend import write_trend
 
     typer.echo(write_trend(settings, output))
+
+
+def _show_drift(path: Path, nights: int) -> None:
+    from rich.console import Console
+
+    from gmmdask.settings import load_settings
+
+    settings = load_settings(path)
+    from gmmdask.cli.drift_table import print_judged
+    from gmmdask.nightly.judged import read_judged
+
+    print_judged(read_judged(settings, nights), settings, Console())
+
+
+def _tidy(path: Path) -> None:
+    from gmmdask.settings import load_settings
+
+    settings = load_settings(path)
+    from gmmdask.nightly import tidying
+    from gmmdask.nightly.segments import at_once
+
+    with at_once():
+        gone = tidying.tidy(settings)
+    typer.echo(f"Removed {gone.rows:,} rows of superseded labels and {gone.attempts:,} abandoned attempts.")
 
 
 def _export(path: Path, file: Path, model: str | None) -> None:

@@ -18,6 +18,7 @@ from gmmdask.nightly.history import History, read_history
 from gmmdask.nightly.model import NightModel, bundle_uri, load_night_model
 from gmmdask.nightly.night import EngineOpener, Night, conclude_night, publish_waiting, run_plan
 from gmmdask.nightly.plan import plan_promotion, warehouse_of
+from gmmdask.nightly.segments import PATIENCE, at_once
 from gmmdask.registry import list_bundles
 from gmmdask.settings import Settings
 from gmmdask.training.results import Progress
@@ -35,7 +36,7 @@ class KnownModel:
     model_id : str
     state : {"champion", "former champion", "never in force"}
     since : datetime.date, optional
-        The last night's date when it last became champion.
+        The night's date when it last became champion.
     n_dates : int
         Dates whose labels are its own now.
     model : NightModel, optional
@@ -58,6 +59,19 @@ class KnownModel:
         return " to ".join(dict.fromkeys(dates))
 
 
+def history_of(settings: Settings) -> History:
+    """Return the nights of the segmentation, for somebody who waits; none where nothing was published yet.
+
+    Raises
+    ------
+    WarehouseError
+        The warehouse cannot be read, or others write to it just now.
+    """
+    with at_once():
+        warehouse = warehouse_of(settings, min(PATIENCE, settings.warehouse.publish_timeout))
+        return read_history(warehouse, settings.segmentation.name)
+
+
 def list_models(settings: Settings) -> list[KnownModel]:
     """Return every model that the registry holds or that was once in force, the champion first, then the latest.
 
@@ -66,7 +80,7 @@ def list_models(settings: Settings) -> list[KnownModel]:
     StorageError, WarehouseError
         Registry or warehouse cannot be reached.
     """
-    history = read_history(warehouse_of(settings), settings.segmentation.name)
+    history = history_of(settings)
     reigned = [reign.champion_id for reign in history.reigns]
     ids = dict.fromkeys([*reversed(reigned), *reversed(_kept(settings))])
     return [_known(settings, history, model_id) for model_id in ids]
@@ -80,7 +94,7 @@ def find_model(settings: Settings, name: str) -> str:
     UnknownNameError
         There is none, or more than one.
     """
-    history = read_history(warehouse_of(settings), settings.segmentation.name)
+    history = history_of(settings)
     spoken = {"champion": history.champion, "previous": history.previous_champion}
     if found := spoken.get(name):
         return found
@@ -90,6 +104,11 @@ def find_model(settings: Settings, name: str) -> str:
         return matching[0]
     what = f"{len(matching)} models begin with" if matching else "there is no model"
     raise UnknownNameError(f"{what} {name!r} in {settings.segmentation.name!r}; known are {', '.join(ids) or 'none'}")
+
+
+def find_known_model(settings: Settings, model_id: str) -> KnownModel:
+    """Return a model with its place in the history; raises as `list_models`."""
+    return _known(settings, history_of(settings), model_id)
 
 
 def promote_model(
@@ -134,7 +153,7 @@ def rollback_champion(
     WarehouseBusyError, GmmdaskError
         As `run_night`.
     """
-    previous = read_history(warehouse_of(settings), settings.segmentation.name).previous_champion
+    previous = history_of(settings).previous_champion
     if previous is None:
         raise InvalidInputError(f"{settings.segmentation.name!r} never had another champion to go back to")
     require_promotable(load_night_model(settings, previous), settings, previous)
@@ -228,13 +247,25 @@ def _known(settings: Settings, history: History, model_id: str) -> KnownModel:
         model = load_night_model(settings, model_id)
     except GmmdaskError as error:
         trouble = str(error)
-    reigns = [reign for reign in history.reigns if reign.champion_id == model_id]
+    since = _since(history, model_id)
     is_champion = history.champion == model_id
     return KnownModel(
         model_id=model_id,
-        state="champion" if is_champion else "former champion" if reigns else "never in force",
-        since=reigns[-1].dt if reigns else None,
+        state="champion" if is_champion else "former champion" if since else "never in force",
+        since=since,
         n_dates=sum(labelled_by == model_id for labelled_by in history.models.values()),
         model=model,
         trouble=trouble,
     )
+
+
+def _since(history: History, model_id: str) -> date | None:
+    """Return when a model last became champion: every night names its champion again, the first once for each date."""
+    began = None
+    former = None
+    for reign in history.reigns:
+        if reign.champion_id == model_id and former != model_id:
+            began = reign.published_at
+        former = reign.champion_id
+    dates = [one.dt for one in history.reigns if one.champion_id == model_id and one.published_at == began]
+    return max(dates, default=None)

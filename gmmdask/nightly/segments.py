@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +22,8 @@ PATIENCE = 10.0
 CURRENT = "SELECT * FROM current_segments WHERE segmentation = $segmentation ORDER BY segment_id"
 PROFILES = "SELECT * FROM segment_profiles WHERE run_id = $run_id"
 NAMES = "SELECT segment_id, name FROM segments WHERE run_id = $run_id"
+ALL_NAMES = """SELECT DISTINCT s.segment_id, s.name FROM segments AS s JOIN publications AS p ON p.run_id = s.run_id
+    WHERE p.segmentation = $segmentation AND s.name IS NOT NULL ORDER BY s.segment_id"""
 
 Row = Mapping[str, Any]
 
@@ -36,13 +39,30 @@ def read_segments(settings: Settings) -> dict[str, Sequence[Row]]:
         There is no warehouse yet, or it cannot be read.
     """
     name = settings.segmentation.name
-    with _at_once():
+    with at_once():
         warehouse = warehouse_of(settings, min(PATIENCE, settings.warehouse.publish_timeout))
         segments = warehouse.query(CURRENT, {"segmentation": name}).to_pylist()
         if not segments:
             raise UnknownNameError(f"nothing was published of a segmentation {name!r}; run a night first")
         profiles = warehouse.query(PROFILES, {"run_id": segments[0]["run_id"]}).to_pylist()
     return {"segments": segments, "segment_profiles": profiles}
+
+
+def segment_names(settings: Settings) -> dict[int, str]:
+    """Return the name of every segment that has one, by its id, whichever models have the segment.
+
+    Raises
+    ------
+    WarehouseError
+        The warehouse cannot be read.
+    """
+    name = settings.segmentation.name
+    with at_once():
+        warehouse = warehouse_of(settings, min(PATIENCE, settings.warehouse.publish_timeout))
+        if warehouse.champion_before(name, date.max) is None:
+            return {}
+        rows = warehouse.query(ALL_NAMES, {"segmentation": name}).to_pylist()
+    return {row["segment_id"]: row["name"] for row in rows}
 
 
 def name_segment(settings: Settings, segment_id: int, name: str | None) -> Report | None:
@@ -65,7 +85,7 @@ def name_segment(settings: Settings, segment_id: int, name: str | None) -> Repor
     WarehouseError
         Others hold the warehouse open, or it cannot be written; nothing was changed.
     """
-    with _at_once():
+    with at_once():
         warehouse = warehouse_of(settings, min(PATIENCE, settings.warehouse.publish_timeout))
         warehouse.name_segment(settings.segmentation.name, segment_id, name)
         shown = warehouse.query(CURRENT, {"segmentation": settings.segmentation.name}).to_pylist()
@@ -89,8 +109,14 @@ def named(release: Release, settings: Settings) -> Release:
 
 
 @contextmanager
-def _at_once() -> Iterator[None]:
-    """Tell a warehouse that is busy from one that a staged run waits for."""
+def at_once() -> Iterator[None]:
+    """Tell a warehouse that is busy, while nothing is staged, from one that a staged run waits for.
+
+    Raises
+    ------
+    WarehouseError
+        In place of `WarehouseBusyError`, which promises that the run is published later.
+    """
     try:
         yield
     except WarehouseBusyError as error:

@@ -1,0 +1,107 @@
+"""The nights that were judged for drift, read back out of the warehouse for people. Judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+from gmmdask.nightly.plan import warehouse_of
+from gmmdask.nightly.segments import PATIENCE, at_once
+from gmmdask.settings import Settings
+
+Row = Mapping[str, Any]
+Outcome = Literal["", "nothing trained", "promoted", "champion kept"]
+
+JUDGED = """SELECT p.dt, r.run_id, r.verdict, r.reason, r.model_id, r.challenger_id
+    FROM publications AS p JOIN runs AS r ON r.run_id = p.run_id AND r.dt = p.dt
+    WHERE p.segmentation = $segmentation AND p.kind IN ('night', 'repeat') AND r.verdict IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY p.dt ORDER BY p.publication_id DESC) = 1
+    ORDER BY p.dt DESC LIMIT $nights"""
+
+MEASURED = """SELECT run_id, dt, scope, statistic, feature, category, value, threshold, is_alarm, verdict, reason FROM drift
+    WHERE run_id = ANY($run_ids) AND (is_alarm OR verdict IS NOT NULL)
+    ORDER BY run_id, feature NULLS FIRST, category, statistic"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgedNight:
+    """What was found of a night.
+
+    Parameters
+    ----------
+    dt : datetime.date
+    verdict : str
+        keep, warm-start or refit.
+    outcome : {"", "nothing trained", "promoted", "champion kept"}
+        What became of a verdict that called for training.
+    reason : str
+    gain, ordinary : float, optional
+        What one step of retraining would surely gain on the window, and up to where that is ordinary, in nats per row;
+        None where the window could not be judged.
+    alarms : tuple of mappings
+        Rows of `drift` of the night alone that are alarms, the whole model's first.
+    """
+
+    dt: date
+    verdict: str
+    outcome: Outcome
+    reason: str
+    gain: float | None
+    ordinary: float | None
+    alarms: tuple[Row, ...]
+
+    @property
+    def told_alarms(self) -> str:
+        """What alarmed, in a few words: the model as a whole, or features with their statistics."""
+        found: dict[str, list[str]] = {}
+        for row in self.alarms:
+            where = "the night" if row["feature"] is None else str(row["feature"])
+            statistic = str(row["statistic"]).replace("_", " ")
+            found.setdefault(where, []).append(statistic if row["category"] is None else str(row["category"]))
+        return ", ".join(f"{where} ({', '.join(dict.fromkeys(what))})" for where, what in found.items())
+
+
+def read_judged(settings: Settings, nights: int) -> list[JudgedNight]:
+    """Return the last nights that were judged, the latest first, each as it was last published.
+
+    Parameters
+    ----------
+    settings : Settings
+    nights : int
+        How many at most.
+
+    Raises
+    ------
+    WarehouseError
+        There is no warehouse yet, or it cannot be read.
+    """
+    with at_once():
+        warehouse = warehouse_of(settings, min(PATIENCE, settings.warehouse.publish_timeout))
+        with warehouse.reading() as connection:
+            values = {"segmentation": settings.segmentation.name, "nights": nights}
+            runs = connection.query(JUDGED, values).to_pylist()
+            measured = connection.query(MEASURED, {"run_ids": [run["run_id"] for run in runs]}).to_pylist()
+    return [_judged(run, [row for row in measured if row["run_id"] == run["run_id"]]) for run in runs]
+
+
+def _judged(run: Row, measured: list[Row]) -> JudgedNight:
+    decided = next((row for row in measured if row["verdict"] is not None), None)
+    return JudgedNight(
+        dt=run["dt"],
+        verdict=run["verdict"],
+        outcome=_outcome(run),
+        reason=run["reason"] or "",
+        gain=decided["value"] if decided else None,
+        ordinary=decided["threshold"] if decided else None,
+        alarms=tuple(row for row in measured if row["scope"] == "night" and row["is_alarm"]),
+    )
+
+
+def _outcome(run: Row) -> Outcome:
+    if run["verdict"] == "keep":
+        return ""
+    if run["challenger_id"] is None:
+        return "nothing trained"
+    return "promoted" if run["challenger_id"] == run["model_id"] else "champion kept"

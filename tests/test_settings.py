@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pickle
 import re
+import tomllib
 import traceback
 from pathlib import Path
 
 import pytest
 
 from gmmdask.errors import SettingsError
-from gmmdask.settings import Settings, load_settings
+from gmmdask.settings import Drift, Settings, load_settings
 from tests.nightly.lakes import SETTINGS, write_settings
 
 ROOT = Path(__file__).parents[1]
@@ -267,3 +268,12 @@ def test_every_section_is_optional_but_those_that_must_be_there():
     required = {name for name, field in Settings.model_fields.items() if field.is_required()}
     assert required == {"features", "segmentation", "source", "warehouse", "registry"}
     assert all(f"[{name}]" in SETTINGS for name in required - {"features"})
+
+
+def test_the_readme_and_the_demonstration_tell_the_defaults_of_drift():
+    """Those that are comments, with their numbers, too."""
+    for path in (ROOT / "README.md", ROOT / "infra" / "demo.toml"):
+        (block,) = re.findall(r"^\[drift\].*\n((?:[#a-z].*\n)+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        told = tomllib.loads(re.sub(r"^# ", "", block, flags=re.MULTILINE))
+        assert Drift(**told) == Drift()
+        assert set(Drift.model_fields) - set(told) <= {"refit_ratio"}

@@ -25,7 +25,7 @@ def settings_below(root: Path) -> Settings:
         "source": {"uri": str(root / "lake")},
         "warehouse": {"uri": str(root / "warehouse.duckdb"), "staging": str(root / "work")},
         "registry": {"uri": str(root / "registry")},
-        "report": {"enabled": False},
+        "report": {"reports": "none", "trend": False},
         "grid": {"covariance_types": ("full",)},
     }
     sections = {name: getattr(settings, name).model_copy(update=update) for name, update in changes.items()}

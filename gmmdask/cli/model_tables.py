@@ -77,7 +77,7 @@ def told_in_force(history: History, settings: Settings, path: object, *, is_new:
     others = sorted(dt for dt, model_id in history.models.items() if model_id != reign.champion_id)
     if others:
         told += [
-            f"Labels stay as they are: {len(others)} dates have those of other models. To label them anew:",
+            f"Labels stay as they are; those of other models are on {len(others)} of {len(history.models)} dates. To change them:",
             f"  gmmdask rescore {path} --from {others[0]} --to {others[-1]}",
         ]
     else:

@@ -12,6 +12,7 @@ from gmmdask.nightly.segments import PATIENCE, at_once
 from gmmdask.settings import Settings
 
 Row = Mapping[str, Any]
+SHOWN_ALARMS = 4
 Outcome = Literal["", "nothing trained", "promoted", "champion kept"]
 
 JUDGED = """SELECT p.dt, r.run_id, r.verdict, r.reason, r.model_id, r.challenger_id
@@ -54,13 +55,15 @@ class JudgedNight:
 
     @property
     def told_alarms(self) -> str:
-        """What alarmed, in a few words: the model as a whole, or features with their statistics."""
+        """What alarmed, in a few words: the night as a whole, or features with their statistics; the first few."""
         found: dict[str, list[str]] = {}
         for row in self.alarms:
             where = "the night" if row["feature"] is None else str(row["feature"])
             statistic = str(row["statistic"]).replace("_", " ")
             found.setdefault(where, []).append(statistic if row["category"] is None else str(row["category"]))
-        return ", ".join(f"{where} ({', '.join(dict.fromkeys(what))})" for where, what in found.items())
+        told = [f"{where} ({', '.join(dict.fromkeys(what))})" for where, what in found.items()]
+        more = len(told) - SHOWN_ALARMS
+        return ", ".join([*told[:SHOWN_ALARMS], *([f"{more} more"] if more > 0 else [])])
 
 
 def read_judged(settings: Settings, nights: int) -> list[JudgedNight]:

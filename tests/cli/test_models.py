@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from gmmdask.cli import app
 from gmmdask.nightly import name_segment, run_night
 from gmmdask.nightly.champions import list_models
+from gmmdask.nightly.judged import JudgedNight
 from gmmdask.settings import Settings, load_settings
 from tests.nightly.lakes import birds, day, write_day, write_settings, write_world
 from tests.nightly.test_night import copied, rows
@@ -128,7 +129,7 @@ def test_a_promotion_tells_what_is_in_force_and_that_labels_stay(command, world)
     assert done.exit_code == 0
     assert done.stdout.splitlines() == [
         f"In force for birds: model {former}, from the night after {day(LATEST)} on.",
-        "Labels stay as they are: 1 dates have those of other models. To label them anew:",
+        f"Labels stay as they are; those of other models are on 1 of {LATEST + 1} dates. To change them:",
         f"  gmmdask rescore {path} --from {day(LATEST)} --to {day(LATEST)}",
     ]
     assert rows(settings, "current_assignments") == before
@@ -185,6 +186,13 @@ def test_the_last_judged_nights_are_told_with_what_became_of_them(command, world
     (run,) = [row for row in rows(settings, "runs") if row["dt"] == day(LATEST)]
     assert plain(run["reason"]) in told.replace(f"{day(LATEST)} ", "")
     assert fits(done.stdout)
+
+
+def test_of_many_alarms_the_first_are_told():
+    names = [None, *"abcdef"]
+    alarms = tuple({"feature": name, "statistic": "null_rate", "category": None} for name in names)
+    night = JudgedNight(dt=day(0), verdict="keep", outcome="", reason="", gain=None, ordinary=None, alarms=alarms)
+    assert night.told_alarms == "the night (null rate), a (null rate), b (null rate), c (null rate), 3 more"
 
 
 def test_tidying_tells_what_went(command, world):

@@ -165,7 +165,11 @@ def _write(
 
     model = load_night_model(settings, _run(settings, run_id)["model_id"])
     page = render_report(
-        warehouse_of(settings, patience_of(settings)), run_id, model=model.segments, sample=model.sample
+        warehouse_of(settings, patience_of(settings)),
+        run_id,
+        model=model.segments,
+        sample=model.sample,
+        alignment=model.alignment,
     )
     at("report drawn")
     write_page(

@@ -18,7 +18,7 @@ from gmmdask.nightly.night import Night
 from gmmdask.settings import Settings
 from gmmdask.warehouse import Release
 
-SHOWN_FEATURES = 5
+SHOWN_FEATURES, SHOWN_ALARMS = 5, 3
 WIDEST_NAME = 40
 Row = Mapping[str, Any]
 
@@ -50,7 +50,7 @@ def _print_run(night: Night, settings: Settings, console: Console) -> None:
         return
     tables = {name: table.to_pylist() for name, table in night.release.tables.items()}
     (run,) = tables["runs"]
-    console.print(_facts(night, night.release, run, tables["grid"]))
+    console.print(_facts(night.release, run, tables))
     print_segments(tables, settings, console)
     console.print(_where(settings, run), soft_wrap=True)
 
@@ -77,7 +77,8 @@ def _print_nothing(night: Night, settings: Settings, console: Console) -> None:
     )
 
 
-def _facts(night: Night, release: Release, run: Row, grid: Sequence[Row]) -> Table:
+def _facts(release: Release, run: Row, tables: Mapping[str, Sequence[Row]]) -> Table:
+    grid = tables["grid"]
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column()
@@ -86,8 +87,33 @@ def _facts(night: Night, release: Release, run: Row, grid: Sequence[Row]) -> Tab
     facts.add_row("Rows", _rows(run))
     for winner in (row for row in grid if row["is_best"]):
         facts.add_row("Winner", _winner(winner, grid, run))
-    facts.add_row("Notes", escape(str(run["reason"])))
+    for name, told in _drift(run, tables["drift"]) or [("Notes", str(run["reason"]))]:
+        facts.add_row(name, escape(told))
     return facts
+
+
+def _drift(run: Row, drift: Sequence[Row]) -> list[tuple[str, str]]:
+    """Return verdict, alarms and what became of a challenger; empty where drift was not judged."""
+    decided = next((row for row in drift if row["verdict"] is not None), None)
+    if decided is None:
+        return []
+    told = [("Drift", f"{decided['verdict']}: {decided['reason']}")]
+    alarms = [str(row["reason"] or row["statistic"]) for row in drift if row["is_alarm"] and row is not decided]
+    if alarms:
+        left = len(alarms) - SHOWN_ALARMS
+        more = [f"and {left:,} more in the {'report' if run['report_uri'] else 'table drift'}"] if left > 0 else []
+        told.append(("Alarms", "\n".join([*alarms[:SHOWN_ALARMS], *more])))
+    if decided["verdict"] != "keep":
+        told.append(("Challenger", _challenger(run, decided)))
+    return told
+
+
+def _challenger(run: Row, decided: Row) -> str:
+    """Return what became of a challenger, in the words of the gate that follow those of the verdict."""
+    told = str(run["reason"]).removeprefix(f"Verdict {decided['verdict']}: {decided['reason']}.").strip()
+    if run["challenger_id"] is None:
+        return told or "none was trained: the settings only announce"
+    return f"{run['challenger_id']}; {told}"
 
 
 def _span(release: Release) -> str:

@@ -36,7 +36,7 @@ class Segment:
     anomalies : int, optional
         Its rows that are flagged; None without a threshold.
     earlier_share : float, optional
-        Its share in the run that trained the model; None in that run itself.
+        Its share in the nights before that have labels of the same model; None in the run that trained it.
     """
 
     segment_id: int
@@ -154,6 +154,15 @@ class Origin:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Before:
+    """The champion in force before a run; night and rows of its training where they are known."""
+
+    model_id: str
+    dt: date | None = None
+    training_rows: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Published:
     """What of a run was published, and when."""
 
@@ -186,6 +195,10 @@ class Findings:
         Where the model comes from, if that is another run.
     warnings : tuple of str
         What to know of the columns that the model was trained on.
+    names : mapping of int to str
+        What analysts called any segment that there ever was.
+    before : Before, optional
+        The champion that a challenger of this run stood against.
     """
 
     run: Row
@@ -202,6 +215,8 @@ class Findings:
     best: Candidate | None = None
     origin: Origin | None = None
     warnings: tuple[str, ...] = ()
+    names: Mapping[int, str] = field(default_factory=dict)
+    before: Before | None = None
 
     @cached_property
     def by_id(self) -> Mapping[int, Segment]:
@@ -212,6 +227,20 @@ class Findings:
     def by_position(self) -> Mapping[int, Segment]:
         """Segments by their place in the model."""
         return {segment.position: segment for segment in self.segments}
+
+    @property
+    def trained_here(self) -> bool:
+        """Whether the model in use was trained in this run."""
+        return self.origin is None and self.run["training_rows"] is not None
+
+    def name(self, segment_id: int) -> str | None:
+        """Return what a segment of now or before was called; None where it has no name."""
+        known = self.by_id.get(segment_id)
+        return known.name if known and known.name else self.names.get(segment_id)
+
+    def label(self, segment_id: int) -> str:
+        """Return the name of a segment of now or before, or its number where it has none."""
+        return self.name(segment_id) or f"Segment {segment_id}"
 
     @property
     def core_rows(self) -> int | None:

@@ -15,7 +15,12 @@ from plotly.offline import get_plotlyjs
 
 from gmmdask.errors import InvalidInputError
 from gmmdask.figures import grid_figure
+from gmmdask.mixture.alignment import Alignment
 from gmmdask.report import figures, story, tables, wording
+from gmmdask.report.change import story as change_story
+from gmmdask.report.change.figures import change_figures
+from gmmdask.report.change.findings import change_of
+from gmmdask.report.change.succession import succession_words
 from gmmdask.report.findings import CORE, NARROW_MARGIN, Findings
 from gmmdask.report.layout import embedded, template
 from gmmdask.report.projection import marginal, project
@@ -30,6 +35,7 @@ def render_report(
     *,
     model: SegmentModel | None = None,
     sample: NDArray[Any] | None = None,
+    alignment: Alignment | None = None,
     units: Mapping[str, str] | None = None,
 ) -> str:
     """Return the report of a run as HTML; the same run gives the same text.
@@ -42,6 +48,8 @@ def render_report(
         The model of the run, for the map of the segments; without it the map is left out.
     sample : ndarray of shape (n_features, n_rows), optional
         Raw rows to show on the map, features in the order of the model's recipe, NaN where missing.
+    alignment : Alignment, optional
+        What became of the segments of the champion before in the model of the run; told where the run trained it.
     units : mapping of str to str, optional
         Units of features.
 
@@ -55,7 +63,10 @@ def render_report(
         The warehouse cannot be read.
     """
     findings = read_findings(warehouse, run_id, units)
-    drawn = {name: embedded(name, figure) for name, figure in _figures(findings, model, sample).items()}
+    change = change_of(findings)
+    new = alignment if findings.trained_here else None
+    pictures = {**_figures(findings, model, sample), **change_figures(change, findings, new)}
+    drawn = {name: embedded(name, figure) for name, figure in pictures.items()}
     return template("report.html.j2").render(
         findings=findings,
         run=findings.run,
@@ -63,6 +74,9 @@ def render_report(
         has_sample=sample is not None and sample.size > 0,
         story=story,
         tables=tables,
+        findings_of_change=change,
+        change_story=change_story,
+        succession=succession_words(new, findings) if new is not None else [],
         colour=figures.colour,
         core=CORE,
         margin=NARROW_MARGIN,

@@ -16,10 +16,22 @@ ORIGIN = """SELECT run_id, dt, training_rows, warnings FROM runs
     WHERE segmentation = $segmentation AND training_rows IS NOT NULL AND (model_id = $model_id OR challenger_id = $model_id)
     ORDER BY finished_at LIMIT 1"""
 
+BEFORE = """SELECT champion_id FROM publications
+    WHERE segmentation = $segmentation AND champion_id IS NOT NULL
+      AND publication_id < (SELECT min(publication_id) FROM publications WHERE run_id = $run_id)
+    ORDER BY publication_id DESC LIMIT 1"""
+
+NAMES = """SELECT s.segment_id, arg_max(s.name, p.publication_id) AS name
+    FROM segments AS s JOIN publications AS p ON p.run_id = s.run_id
+    WHERE p.segmentation = $segmentation AND s.name IS NOT NULL GROUP BY s.segment_id ORDER BY s.segment_id"""
+
 SEGMENTS = """SELECT segment_id, position, name, size, share, weight, anomalies FROM segments
     WHERE run_id = $run_id ORDER BY position"""
 
-SHARES = "SELECT segment_id, share FROM segments WHERE run_id = $run_id"
+SHARES = """SELECT s.segment_id, sum(s.size) / nullif(sum(sum(s.size)) OVER (), 0) AS share
+    FROM segments AS s JOIN runs AS r ON r.run_id = s.run_id
+    WHERE r.segmentation = $segmentation AND r.model_id = $model_id AND r.dt < $dt AND r.kind = 'night'
+    GROUP BY s.segment_id ORDER BY s.segment_id"""
 
 PROFILES = """SELECT segment_id, feature, category, statistic, value, unit FROM segment_profiles
     WHERE run_id = $run_id ORDER BY feature, category, statistic, segment_id"""

@@ -10,7 +10,7 @@ from typing import Any
 
 from gmmdask.errors import UnknownNameError
 from gmmdask.report import queries
-from gmmdask.report.findings import Certainty, Densities, Findings, Origin, Profiles, Published, Row, Segment
+from gmmdask.report.findings import Before, Certainty, Densities, Findings, Origin, Profiles, Published, Row, Segment
 from gmmdask.training.results import Candidate
 from gmmdask.warehouse import Queries, Warehouse
 
@@ -68,7 +68,7 @@ def _read(warehouse: Queries, run_id: str, units: Mapping[str, str]) -> Findings
         )
     run = runs[0]
     origin = _origin(warehouse, run)
-    segments = _segments(warehouse, run_id, origin)
+    segments = _segments(warehouse, run, origin)
     candidates, best = _grid(warehouse, run_id, origin)
     return Findings(
         run=run,
@@ -85,6 +85,8 @@ def _read(warehouse: Queries, run_id: str, units: Mapping[str, str]) -> Findings
         best=best,
         origin=origin,
         warnings=tuple(json.loads((run if origin is None else asdict(origin))["warnings"] or "[]")),
+        names={row["segment_id"]: row["name"] for row in _of_segmentation(warehouse, queries.NAMES, run)},
+        before=_before(warehouse, run),
     )
 
 
@@ -96,23 +98,42 @@ def _scored(warehouse: Queries, sql: str, run: Row, **parameters: Any) -> list[d
     return _rows(warehouse, sql, segmentation=run["segmentation"], run_id=run["run_id"], **parameters)
 
 
+def _of_segmentation(warehouse: Queries, sql: str, run: Row, **parameters: Any) -> list[dict[str, Any]]:
+    return _rows(warehouse, sql, segmentation=run["segmentation"], **parameters)
+
+
+def _before(warehouse: Queries, run: Row) -> Before | None:
+    """Return the champion before a run that trained a challenger."""
+    if run["challenger_id"] is None:
+        return None
+    champions = _scored(warehouse, queries.BEFORE, run)
+    if not champions:
+        return None
+    model_id = champions[0]["champion_id"]
+    found = _of_segmentation(warehouse, queries.ORIGIN, run, model_id=model_id)
+    return Before(model_id=model_id, **({name: found[0][name] for name in ("dt", "training_rows")} if found else {}))
+
+
 def _origin(warehouse: Queries, run: Row) -> Origin | None:
     """Return where the model was trained, if not in this run."""
-    found = _rows(warehouse, queries.ORIGIN, segmentation=run["segmentation"], model_id=run["model_id"])
+    found = _of_segmentation(warehouse, queries.ORIGIN, run, model_id=run["model_id"])
     return Origin(**found[0]) if found and found[0]["run_id"] != run["run_id"] else None
 
 
-def _segments(warehouse: Queries, run_id: str, origin: Origin | None) -> tuple[Segment, ...]:
-    earlier = [] if origin is None else _rows(warehouse, queries.SHARES, run_id=origin.run_id)
+def _segments(warehouse: Queries, run: Row, origin: Origin | None) -> tuple[Segment, ...]:
+    earlier = (
+        []
+        if origin is None
+        else _of_segmentation(warehouse, queries.SHARES, run, model_id=run["model_id"], dt=run["dt"])
+    )
     shares = {row["segment_id"]: row["share"] for row in earlier}
-    rows = _rows(warehouse, queries.SEGMENTS, run_id=run_id)
+    rows = _rows(warehouse, queries.SEGMENTS, run_id=run["run_id"])
     return tuple(Segment(**row, earlier_share=shares.get(row["segment_id"])) for row in rows)
 
 
 def _grid(warehouse: Queries, run_id: str, origin: Origin | None) -> tuple[tuple[Candidate, ...], Candidate | None]:
-    rows = _rows(warehouse, queries.GRID, run_id=run_id)
-    if not rows and origin is not None:
-        rows = _rows(warehouse, queries.GRID, run_id=origin.run_id)
+    # A run that kept its champion may have a grid as well: that of a challenger which lost.
+    rows = _rows(warehouse, queries.GRID, run_id=run_id if origin is None else origin.run_id)
     rows.sort(key=lambda row: (STRUCTURE_ORDER.index(row["covariance_type"]), row["n_components"]))
     candidates = tuple(_candidate(row) for row in rows)
     winners = (candidate for candidate, row in zip(candidates, rows, strict=True) if row["is_best"])

@@ -5,20 +5,24 @@ from __future__ import annotations
 import math
 
 from gmmdask.report import wording
+from gmmdask.report.change.findings import Change, change_of
+from gmmdask.report.change.story import sentence
 from gmmdask.report.findings import CORE, Findings, Segment
-from gmmdask.report.wording import count, day, listed, percent, plural, shortened
+from gmmdask.report.wording import count, day, listed, percent, plural, shortened, signed
 
-LONGEST_NAME = 60
+LONGEST_NAME, LONGEST_COLUMN = 60, 40
+NAMED_ALARMS = 3
 NOTABLE_SHIFT, NOTABLE_ERRORS = 0.02, 4.0
-"""A change of share since training that is worth telling: two points, and four standard errors of a share of the run."""
+"""A change of share from the nights before that is worth telling: two points, and four standard errors of a share of the run."""
 
 ACTIONS = {"warm-start": "retrained from the one before", "refit": "trained anew"}
 REASONS = {"missing": "a value is missing", "unseen": "a category is new", "invalid": "a value is invalid"}
 
 
 def sentences(findings: Findings) -> tuple[str, str, str]:
-    """Return what was labelled, by which model, and what came out."""
-    return _labelled(findings), _model(findings), _outcome(findings)
+    """Return what was labelled, by which model, and what came out, alarms included."""
+    change = change_of(findings)
+    return _labelled(findings), _model(findings, change), _outcome(findings, change)
 
 
 def notes(findings: Findings) -> list[str]:
@@ -48,17 +52,17 @@ def _labelled(findings: Findings) -> str:
     return told + (f"; left out were {listed(others)}." if others else ".")
 
 
-def _model(findings: Findings) -> str:
+def _model(findings: Findings, change: Change | None) -> str:
     run, best, origin = findings.run, findings.best, findings.origin
     if origin is not None:
         return (
             f"The model in force was kept: it was trained in the night of {day(origin.dt)} "
-            f"on {plural(origin.training_rows, 'row')}."
+            f"on {plural(origin.training_rows, 'row')}{_not_replaced(change)}."
         )
     if run["training_rows"] is None:
-        return "The model in force was kept."
+        return f"The model in force was kept{_not_replaced(change)}."
     how = ACTIONS.get(run["action"], "trained")
-    told = f"The model was {how} on {plural(run['training_rows'], 'row')}"
+    told = f"The model was {how} on {plural(run['training_rows'], 'row')}{_won(change)}"
     if best is None or not findings.candidates:
         return f"{told}."
     return (
@@ -67,18 +71,53 @@ def _model(findings: Findings) -> str:
     )
 
 
-def _outcome(findings: Findings) -> str:
+def _not_replaced(change: Change | None) -> str:
+    """Return why a model was kept though the verdict was against it, as the end of a sentence."""
+    if change is None or change.challenge is None:
+        return ""
+    called_for = {"warm-start": "a retraining", "refit": "a new training"}.get(change.verdict, change.verdict)
+    if change.challenge.challenger_id is None:
+        return f"; the data has moved, and {called_for} is called for"
+    return f"; the data has moved, but {called_for} tonight brought nothing better"
+
+
+def _won(change: Change | None) -> str:
+    if change is None or change.challenge is None:
+        return ""
+    difference = change.challenge.difference
+    by = "" if difference is None else f" by {signed(difference, 4).removeprefix('+')} nats per row"
+    return f" because the data has moved, and beats the one before{by}"
+
+
+def _outcome(findings: Findings, change: Change | None) -> str:
     run, core = findings.run, findings.core_rows
     if not findings.segments or not run["rows_ok"]:
-        return "No row could be given a segment."
+        return f"No row could be given a segment{_alarmed(change)}."
     largest = max(findings.segments, key=lambda one: one.share)
     parts = []
     if core is not None:
         parts.append(f"{percent(core / run['rows_ok'])} belong to theirs with a probability of at least {CORE}")
     if run["rows_anomalous"] is not None:
-        parts.append(f"{count(run['rows_anomalous'])} stand out as anomalies")
+        is_one = run["rows_anomalous"] == 1
+        parts.append(
+            "1 stands out as an anomaly" if is_one else f"{count(run['rows_anomalous'])} stand out as anomalies"
+        )
     told = f"The largest segment, {called(largest)}, holds {percent(largest.share)} of these rows"
-    return f"{told}; {listed(parts)}." if parts else f"{told}."
+    return f"{told}; {listed(parts)}{_alarmed(change)}." if parts else f"{told}{_alarmed(change)}."
+
+
+def _alarmed(change: Change | None) -> str:
+    """Return what raised an alarm, as the end of a sentence; empty where nothing did."""
+    if change is None:
+        return ""
+    raised = ["the night as a whole"] if change.night is not None and change.night.is_alarm else []
+    columns = dict.fromkeys(shortened(test.column or "the number of rows", LONGEST_COLUMN) for test in change.alarms)
+    raised += list(columns)
+    if not raised:
+        return ""
+    named, left = raised[:NAMED_ALARMS], len(raised) - NAMED_ALARMS
+    named += [plural(left, "more column")] if left > 0 else []
+    return f"; {'an alarm was' if len(raised) == 1 else 'alarms were'} raised by {listed(named)}"
 
 
 def called(segment: Segment) -> str:
@@ -87,7 +126,11 @@ def called(segment: Segment) -> str:
 
 
 def _alarms(findings: Findings) -> list[str]:
-    return [str(row["reason"]) for row in findings.drift if row["is_alarm"] and row["reason"]]
+    """Return the first alarms in words; the verdict has a sentence of its own."""
+    told = [row["reason"] for row in findings.drift if row["is_alarm"] and row["reason"] and row["verdict"] is None]
+    left = len(told) - NAMED_ALARMS
+    more = [f"{plural(left, 'more alarm')}: see what has changed."] if left > 0 else []
+    return [sentence(reason) for reason in told[:NAMED_ALARMS]] + more
 
 
 def _shifts(findings: Findings) -> list[str]:
@@ -98,7 +141,7 @@ def _shifts(findings: Findings) -> list[str]:
     ]
     moved.sort(key=lambda pair: -abs(pair[1]))
     return [
-        f"The share of {called(one)} is {percent(one.share)}, against {percent(one.earlier_share)} when the model was trained."
+        f"The share of {called(one)} is {percent(one.share)}, against {percent(one.earlier_share)} in the nights before under this model."
         for one, _ in moved[:3]
     ]
 
@@ -114,7 +157,8 @@ def _empty(findings: Findings) -> list[str]:
 
 
 def _grid_notes(findings: Findings) -> list[str]:
-    reason = findings.run["reason"]
+    # What a verdict led to is told with it.
+    reason = findings.run["reason"] if findings.run["verdict"] is None else ""
     unsound = sum(candidate.status == "disqualified" for candidate in findings.candidates)
     # The story tells that a first run is one; what else the reason says is about the grid.
     about_grid = str(reason or "").removeprefix(f"No model was in force before {findings.run['dt']}.").strip()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from gmmdask.report.figures import STRONG_DIFFERENCE
 from gmmdask.report.findings import Findings, Profiles, Row, Segment
@@ -21,7 +20,6 @@ MARKING_FEATURES, TOP_VALUES = 3, 3
 OVER_REPRESENTED = 1.5
 SEGMENTS_ABREAST = 12
 LONGEST_VALUE = 28
-LONGEST_DRIFT = 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,30 +173,6 @@ def lineage_rows(findings: Findings) -> list[tuple[str, str, str, str]]:
         )
         for row in findings.lineage
     ]
-
-
-def drift_rows(findings: Findings) -> list[dict[str, Any]]:
-    """Return alarms and the statistics of the whole first, as texts, at most as many as a reader wants to see."""
-    told = sorted(findings.drift, key=lambda row: (not row["is_alarm"], row["verdict"] is None))
-    return [
-        {
-            "statistic": row["statistic"].replace("_", " "),
-            "scope": row["scope"],
-            "detail": _detail(row, findings) or "all",
-            "value": measure(row["value"]),
-            "reference": measure(row["reference"]),
-            "threshold": measure(row["threshold"]),
-            "unit": row["unit"],
-            "is_alarm": row["is_alarm"],
-        }
-        for row in told[:LONGEST_DRIFT]
-    ]
-
-
-def _detail(row: Row, findings: Findings) -> str:
-    known = findings.by_id.get(row["segment_id"])
-    segment = known.label if known else row["segment_id"] and f"Segment {row['segment_id']}"
-    return ", ".join(str(part) for part in (segment, row["part"], row["feature"], row["category"]) if part)
 
 
 def _mean(profiles: Profiles, segment_id: int | None, feature: str) -> str:

@@ -35,7 +35,7 @@ addEventListener("unhandledrejection", event => note(String(event.reason)));
 addEventListener("securitypolicyviolation", event => note("asked for " + event.blockedURI + " against " + event.violatedDirective));
 addEventListener("load", () => setTimeout(() => {
   const drawn = [...document.querySelectorAll(".js-plotly-plot")].map(plot => {
-    const marks = plot.querySelectorAll("svg.main-svg .trace, svg.main-svg .hm, svg.main-svg image").length;
+    const marks = plot.querySelectorAll("svg.main-svg .trace, svg.main-svg .hm, svg.main-svg .sankey-link, svg.main-svg image").length;
     const box = plot.getBoundingClientRect();
     return [plot.id, marks, Math.round(box.width), Math.round(box.height)].join(" ");
   });

@@ -20,7 +20,7 @@ from gmmdask.settings import load_settings
 from gmmdask.warehouse import open_warehouse
 from tests.report import years
 from tests.report.browser import ABSENT, CHROMIUM, render
-from tests.report.worlds import RUN, full_wish, publish
+from tests.report.worlds import RUN, full_wish, made_up_alignment, publish
 from tests.report.years import publish_year
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,10 @@ def pages() -> Iterator[tuple[str, str]]:
     """Yield the name and the text of every report that can be made here."""
     with TemporaryDirectory() as folder:
         world = publish(Path(folder), full_wish())
-        yield "report-large", render_report(world.warehouse, RUN, model=world.model, sample=world.rows)
+        yield (
+            "report-large",
+            render_report(world.warehouse, RUN, model=world.model, sample=world.rows, alignment=made_up_alignment(12)),
+        )
         yield "trend-year", render_trend(publish_year(Path(folder)), years.SEGMENTATION)
     settings = load_settings(DEMONSTRATION)
     path = Path(settings.warehouse.uri.removeprefix("duckdb://"))
@@ -50,7 +53,7 @@ def demonstration() -> str:
     run_id = latest_run(warehouse, settings.segmentation.name)
     (run,) = warehouse.query("SELECT model_id FROM runs WHERE run_id = $run_id", {"run_id": run_id}).to_pylist()
     model = load_night_model(settings, run["model_id"])
-    return render_report(warehouse, run_id, model=model.segments, sample=getattr(model, "sample", None))
+    return render_report(warehouse, run_id, model=model.segments, sample=model.sample, alignment=model.alignment)
 
 
 def faults(name: str, page: str) -> list[str]:

@@ -153,18 +153,6 @@ def test_a_share_that_moved_is_noted_only_where_chance_does_not_explain_it(world
     assert sum("“Night owls” is 30.0%, against 27.0%" in note for note in notes(moved)) == told
 
 
-def test_drift_is_told_with_its_verdict_and_its_alarm_first(large_world):
-    page = render_report(large_world.warehouse, RUN)
-    assert "The verdict is warm-start" in re.sub(r"</?b>", "", page)
-    section = page[page.index("Has the data changed?") : page.index("How the model was chosen")]
-    assert re.findall(r'<tr><td class="text([^"]*)">([^<]*)<', section) == [
-        (" alarm", "null rate"),
-        ("", "gain"),
-        ("", "gain"),
-    ]
-    assert "twelve times as often" in Words(page).words
-
-
 def test_the_template_says_which_night_it_was(page):
     assert date(2024, 2, 29).strftime("Night of %-d %B %Y") in Words(page).words
     assert Path(__file__).name not in page

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from gmmdask.report import render_report
 from tests.report.browser import ABSENT, CHROMIUM, render
-from tests.report.worlds import RUN, Wish, publish
+from tests.report.worlds import RUN, Wish, made_up_alignment, publish
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=ABSENT)
 
@@ -21,9 +22,13 @@ def assert_sound(found, figures=FIGURES):
 
 
 def test_a_page_with_twelve_segments_thirty_features_and_long_names_draws_and_fits(large_world, tmp_path):
-    page = render_report(large_world.warehouse, RUN, model=large_world.model, sample=large_world.rows)
+    alignment = made_up_alignment(12)
+    page = render_report(
+        large_world.warehouse, RUN, model=large_world.model, sample=large_world.rows, alignment=alignment
+    )
     found = render(page, tmp_path / "page.png")
-    assert_sound(found)
+    assert_sound(found, (*FIGURES, "gain", "flow"))
+    assert found.marks["figure-flow"] == np.count_nonzero(alignment.flow), "no flow is too small to be seen"
     assert found.marks["figure-map"] == 24, "an ellipse and the rows of every segment"
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "page.png").stat().st_size > 100_000

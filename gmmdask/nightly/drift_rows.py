@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from math import log
 from typing import Any
 
-from gmmdask.monitoring import FeatureAlarm, Gain, Thresholds, Verdict
-from gmmdask.monitoring.units import AffineChange
+from gmmdask.monitoring import FeatureAlarm, Gain, Verdict
 from gmmdask.nightly.watch import Watched
-from gmmdask.preparation.columns import NumericColumn
-from gmmdask.preparation.recipe import Recipe
 
 Row = dict[str, Any]
 NATS = "nats per row"
@@ -58,14 +54,12 @@ def _night_rows(verdict: Verdict, dt: date, segment_ids: Sequence[int], rows: in
         return
     common: Row = {"dt": dt, "scope": "night", "window_start": dt, "rows": rows, "statistic": "gain", "unit": NATS}
     threshold = verdict.numbers.get("tonight_limit")
-    # A change of unit is the first of the alerts, and has a row of its own.
-    alerts = verdict.alerts if verdict.unit_change is None else verdict.alerts[1:]
     yield {
         **common,
         "value": verdict.tonight.total,
         "threshold": threshold,
-        "is_alarm": bool(alerts),
-        "reason": "; ".join(alerts) or None,
+        "is_alarm": bool(verdict.alerts),
+        "reason": "; ".join(verdict.alerts) or None,
     }
     yield from _parts(common, verdict.tonight, segment_ids)
 
@@ -95,45 +89,6 @@ def _parts(common: Row, gain: Gain, segment_ids: Sequence[int]) -> Iterator[Row]
     for part, values in gain.parts.items():
         for segment_id, value in zip(segment_ids, values.tolist(), strict=True):
             yield {**common, "segment_id": segment_id, "part": part, "value": value, "is_alarm": False}
-
-
-def _unit_rows(watched: Watched, dt: date) -> Iterator[Row]:
-    change = watched.verdict.unit_change
-    if change is None:
-        return
-    recipe = watched.champion.segments.recipe
-    yield {
-        "dt": dt,
-        "scope": "night",
-        "window_start": dt,
-        "rows": watched.rows,
-        "statistic": "unit_change",
-        "feature": recipe.prepared_features[change.feature],
-        "value": change.share,
-        "unit": "share",
-        "is_alarm": True,
-        "reason": _unit_reason(change, recipe),
-    }
-
-
-def _unit_reason(change: AffineChange, recipe: Recipe) -> str:
-    """Return a change of unit in words, in the column's own units where it is only centred and scaled."""
-    name = recipe.prepared_features[change.feature]
-    if abs(log(change.scale)) >= log(Thresholds().unit_scale):
-        how = f"looks as if it came in another unit, {change.scale:.3g} times what it was{_offset(change, recipe)}"
-    else:
-        how = f"looks as if it was shifted, by {change.shift:+.3g} standard deviations"
-    return f"{name} {how}: that explains {change.share:.0%} of what is different tonight"
-
-
-def _offset(change: AffineChange, recipe: Recipe) -> str:
-    name = recipe.prepared_features[change.feature]
-    column = next((column for column in recipe.columns if column.name == name), None)
-    if not isinstance(column, NumericColumn) or column.transform != "none":
-        return " as prepared"
-    offset = column.centre + column.scale * change.offset - change.scale * column.centre
-    # What is left beside the factor is told where it is more than the spread of its estimate.
-    return f" {'plus' if offset > 0 else 'less'} {abs(offset):.3g}" if abs(offset) > column.scale / 10 else ""
 
 
 def _feature_row(alarm: FeatureAlarm, dt: date, rows: int) -> Row:

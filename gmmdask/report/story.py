@@ -6,7 +6,7 @@ import math
 
 from gmmdask.report import wording
 from gmmdask.report.change.findings import Change, change_of
-from gmmdask.report.change.story import sentence
+from gmmdask.report.change.story import alarm_sentences
 from gmmdask.report.findings import CORE, Findings, Segment
 from gmmdask.report.wording import count, day, listed, percent, plural, shortened, signed
 
@@ -127,10 +127,11 @@ def called(segment: Segment) -> str:
 
 def _alarms(findings: Findings) -> list[str]:
     """Return the first alarms in words; the verdict has a sentence of its own."""
-    told = [row["reason"] for row in findings.drift if row["is_alarm"] and row["reason"] and row["verdict"] is None]
+    change = change_of(findings)
+    told = [] if change is None else alarm_sentences(change)
     left = len(told) - NAMED_ALARMS
     more = [f"{plural(left, 'more alarm')}: see what has changed."] if left > 0 else []
-    return [sentence(reason) for reason in told[:NAMED_ALARMS]] + more
+    return told[:NAMED_ALARMS] + more
 
 
 def _shifts(findings: Findings) -> list[str]:

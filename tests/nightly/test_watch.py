@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import shutil
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from rich.console import Console
 
 from gmmdask.errors import SettingsError
 from gmmdask.monitoring import Thresholds, Verdict
@@ -18,6 +22,9 @@ from gmmdask.monitoring.gate import GateDecision
 from gmmdask.nightly import challenge, open_engine, plan_night, run_night
 from gmmdask.nightly.champions import rollback_champion
 from gmmdask.nightly.model import load_night_model
+from gmmdask.nightly.night import Night
+from gmmdask.nightly.reporting import report_night
+from gmmdask.nightly.summary import print_night
 from gmmdask.nightly.watch import Watched, thresholds, with_drift_action
 from gmmdask.settings import Drift, Settings, load_settings
 from tests.nightly.lakes import ROWS, birds, day, files_below, replaced, write_day, write_settings, write_world
@@ -111,6 +118,69 @@ def test_a_lasting_change_is_alerted_in_its_first_night_and_trained_for_when_the
     assert rows(settings, "champion")[0]["champion_id"] == run["model_id"]
     labels = [row for row in rows(settings, "current_assignments") if row["dt"] == run["dt"]]
     assert {row["model_id"] for row in labels} == {run["model_id"]}
+
+
+def summary(night: Night, settings: Settings) -> str:
+    console = Console(file=io.StringIO(), width=1000)
+    print_night(night, settings, console)
+    return console.file.getvalue()
+
+
+def report(settings: Settings, root: Path, run_id: str) -> str:
+    """The text of a run's report, without markup."""
+    page = Path(report_night(settings, root / "report.html", run_id)).read_text(encoding="utf-8")
+    text = re.sub(r"<(script|style)>.*?</\1>", "", page, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split())
+
+
+def test_the_report_and_the_summary_of_a_training_tell_why_and_what_came_of_it(drifted, tmp_path):
+    settings = world(drifted, tmp_path)
+    number = TRAINED + WINDOW - 1
+    write_day(tmp_path, number, heavier(number))
+    night = run_night(settings)
+    run, shown = last_run(settings), summary(night, settings)
+    assert re.search(rf"Drift +refit: {re.escape(decided(settings, run['dt'])['reason'])} *\n", shown)
+    assert re.search(rf"Challenger +{run['challenger_id']}; On [\d,]+ held-out rows .*: promoted\. *\n", shown)
+    assert "Notes" not in shown
+    told = report(settings, tmp_path, run["run_id"])
+    assert "trained anew on" in told
+    assert "because the data has moved, and beats the one before by" in told
+    assert "The verdict is refit, a training anew" in told
+    assert "What became of the segments" in told
+    assert "kept their ids" in told
+    champion = min(rows(settings, "runs"), key=lambda row: row["dt"])
+    assert f"{champion['model_id'][:8]} 8 January 2024, {champion['training_rows']:,} rows" in told
+
+
+def test_a_challenger_that_lost_is_told_and_changes_no_picture(drifted, tmp_path, monkeypatch):
+    refused(monkeypatch)
+    settings = world(drifted, tmp_path)
+    run = full_night(settings, tmp_path)
+    told = report(settings, tmp_path, run["run_id"])
+    assert "but a new training tonight brought nothing better" in told
+    assert "did not win, and the champion was kept. The champion is kept." in told
+    assert "What became of the segments" not in told
+
+
+def test_a_night_of_a_window_that_is_not_full_is_a_sentence(trained, tmp_path):
+    settings = world(trained, tmp_path)
+    write_day(tmp_path, TRAINED)
+    night = run_night(settings)
+    assert "Drift" in summary(night, settings)
+    told = report(settings, tmp_path, night.plan.run_id)
+    assert "Too early to tell: window not full: 1 of 4 nights" in told
+
+
+def test_the_report_and_the_summary_name_a_change_of_unit_with_its_column(trained, tmp_path):
+    settings = world(trained, tmp_path)
+    table = birds(TRAINED)
+    weight = pa.array(table["weight"].to_numpy() * 2.2046, from_pandas=True)
+    write_day(tmp_path, TRAINED, replaced(table, "weight", weight))
+    night = run_night(settings)
+    alarms = summary(night, settings).split("Alarms", 1)[1]
+    assert "weight looks rescaled" in alarms
+    assert re.search(r"and \d+ more in the table drift", alarms)
+    assert "Column weight looks rescaled" in report(settings, tmp_path, night.plan.run_id)
 
 
 def test_the_segments_that_continue_keep_their_ids_and_names(drifted, tmp_path):

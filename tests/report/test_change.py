@@ -83,7 +83,7 @@ def test_the_opening_tells_of_the_training_and_of_what_raised_an_alarm(drifted):
     assert len(told) == 3
     assert "retrained from the one before" in told[1]
     assert "because the data has moved, and beats the one before by 0.0123 nats per row" in told[1]
-    assert "alarms were raised by the night as a whole, average_monthly" in told[2]
+    assert "alarms were raised by the night as a whole, number_of_support" in told[2]
 
 
 @pytest.mark.parametrize(

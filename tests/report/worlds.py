@@ -289,7 +289,7 @@ def _drift(world: World, wish: Wish) -> Any:
     yield {**rate, "value": 0.012, "is_alarm": True, "reason": told}
     yield {**test, "statistic": "psi", "unit": "nats per row", "value": 0.3, "reference": 0.0, "threshold": 0.4}
     told = f"{second} looks as if it came in another unit, 0.305 times what it was"
-    unit = {**test, "feature": second, "statistic": "unit_change", "unit": "share", "value": 0.97}
+    unit = {**test, "feature": second, "statistic": "unit_change", "unit": "ratio", "value": 0.305}
     yield {**unit, "is_alarm": True, "reason": told}
 
 

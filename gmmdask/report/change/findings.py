@@ -8,6 +8,7 @@ from datetime import date
 
 from gmmdask.report.findings import Findings, Row
 
+UNIT_CHANGE = "unit_change"
 PARTS = ("weight", "mean", "covariance")
 
 
@@ -140,6 +141,11 @@ class Change:
         return tuple(test for test in self.tests if test.is_alarm)
 
     @property
+    def unit_changes(self) -> tuple[ColumnTest, ...]:
+        """Columns that seem to have come in another unit tonight."""
+        return tuple(test for test in self.alarms if test.statistic == UNIT_CHANGE)
+
+    @property
     def is_ordinary(self) -> bool:
         """Whether the gains of window and night are, whatever single columns say."""
         return self.verdict == "keep" and not (self.night and self.night.is_alarm)
@@ -153,7 +159,7 @@ def change_of(findings: Findings) -> Change | None:
     reason = str(decided["reason"] or "").rstrip(".")
     window, night = (_gain(findings.drift, scope) for scope in ("window", "night"))
     tests = [_test(row) for row in findings.drift if _is_test(row)]
-    tests.sort(key=lambda test: (not test.is_alarm, -test.nearness, test.column or "", test.category or ""))
+    tests.sort(key=_urgency)
     return Change(
         verdict=str(decided["verdict"]),
         reason=reason,
@@ -190,11 +196,20 @@ def _moves(drift: Sequence[Row], scope: str) -> tuple[Move, ...]:
     return tuple(sorted(moves, key=lambda move: (-move.total, move.segment_id)))
 
 
+def _urgency(test: ColumnTest) -> tuple[object, ...]:
+    """Alarms come first, of these a change of unit, which explains others; then what went furthest."""
+    is_unit = test.statistic == UNIT_CHANGE
+    return not test.is_alarm, not is_unit, -test.nearness, test.column or "", test.category or "", test.statistic
+
+
 def _is_test(row: Row) -> bool:
     return row["feature"] is not None or row["statistic"] == "row_count"
 
 
 def _test(row: Row) -> ColumnTest:
+    reason = str(row["reason"] or "")
+    if row["statistic"] == UNIT_CHANGE and reason.startswith(row["feature"]):
+        reason = f"column {reason}"  # a name stays as it is written, and does not begin a sentence
     return ColumnTest(
         statistic=row["statistic"],
         column=row["feature"],
@@ -204,7 +219,7 @@ def _test(row: Row) -> ColumnTest:
         limit=row["threshold"],
         unit=row["unit"],
         is_alarm=row["is_alarm"],
-        reason=row["reason"] or "",
+        reason=reason,
     )
 
 

@@ -92,6 +92,22 @@ def night_words(change: Change) -> str:
     )
 
 
+def unit_words(change: Change) -> list[str]:
+    """Return which columns seem to have come in another unit, and what that means for the verdict."""
+    left_out = (
+        "Such a night does not count for the verdict: retraining would not mend it, the source of the column can."
+    )
+    return [f"{sentence(test.reason)} {left_out}" for test in change.unit_changes]
+
+
+def alarm_sentences(change: Change) -> list[str]:
+    """Return all alarms in words, a change of unit first and the night as a whole next."""
+    reasons = [test.reason for test in change.alarms]
+    night = [change.night.reason] if change.night is not None and change.night.is_alarm else []
+    number = len(change.unit_changes)
+    return [sentence(reason) for reason in (*reasons[:number], *night, *reasons[number:]) if reason]
+
+
 def sentence(text: str) -> str:
     """Return a text that begins with a capital and ends with a full stop."""
     told = text.strip().rstrip(".")
@@ -174,6 +190,8 @@ def _number(value: float | None, test: ColumnTest) -> str:
         return percent(value)
     if test.unit == "rows":
         return count(value)
+    if test.unit == "ratio":
+        return f"× {measure(value)}"
     return f"{measure(value)} sd" if test.unit == "sd" else measure(value)
 
 

@@ -129,10 +129,8 @@ def _tidy(path: Path) -> None:
 
     settings = load_settings(path)
     from gmmdask.nightly import tidying
-    from gmmdask.nightly.segments import at_once
 
-    with at_once():
-        gone = tidying.tidy(settings)
+    gone = tidying.tidy(settings)
     typer.echo(f"Removed {gone.rows:,} rows of superseded labels and {gone.attempts:,} abandoned attempts.")
 
 

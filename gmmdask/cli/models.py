@@ -54,7 +54,7 @@ def promote(settings: SettingsFile, model: Model, verbose: Verbose = False) -> N
 
     Labels that were published stay as they are; gmmdask rescore changes them. Exit codes are those of nightly.
     """
-    run(lambda: _promote(settings, model), verbose=verbose)
+    run(lambda: _promote(settings, model), verbose=verbose, stages=True)
 
 
 @app.command()
@@ -63,7 +63,7 @@ def rollback(settings: SettingsFile, verbose: Verbose = False) -> None:
 
     Labels that were published stay as they are; gmmdask rescore changes them. Exit codes are those of nightly.
     """
-    run(lambda: _rollback(settings), verbose=verbose)
+    run(lambda: _rollback(settings), verbose=verbose, stages=True)
 
 
 def _list_models(path: Path) -> None:

@@ -34,7 +34,7 @@ def nightly(
     the warehouse open; run the same command again to publish.
     """
     night = None if date is None else date_of(date, "--date")
-    run(lambda: _run_nightly(settings, night, following=following, refit=refit), verbose=verbose)
+    run(lambda: _run_nightly(settings, night, following=following, refit=refit), verbose=verbose, stages=True)
 
 
 def rescore(
@@ -50,7 +50,7 @@ def rescore(
     dates = date_of(first, "--from"), date_of(last, "--to")
     if dates[0] > dates[1]:
         raise typer.BadParameter(f"{first} is after {last}", param_hint="--from")
-    run(lambda: _run_rescore(settings, *dates), verbose=verbose)
+    run(lambda: _run_rescore(settings, *dates), verbose=verbose, stages=True)
 
 
 def _run_nightly(path: Path, night: calendar.date | None, *, following: bool, refit: bool) -> None:

@@ -24,7 +24,7 @@ EXIT_USAGE = 2
 EXIT_STAGED = 3
 
 
-def run(command: Callable[[], None], *, verbose: bool = False) -> None:
+def run(command: Callable[[], None], *, verbose: bool = False, stages: bool = False) -> None:
     """Run a command and leave with its exit code; an error is told in one sentence.
 
     Parameters
@@ -33,11 +33,13 @@ def run(command: Callable[[], None], *, verbose: bool = False) -> None:
         Does and prints everything.
     verbose : bool, default False
         Log to stderr what happens, and let errors through with their tracebacks.
+    stages : bool, default False
+        Whether the command stages what it computed, so that a busy warehouse means that it waits there.
     """
     if verbose:
         logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
         logging.getLogger("gmmdask").setLevel(logging.INFO)
-    raise typer.Exit(_exit_code(command, verbose))
+    raise typer.Exit(_exit_code(command, verbose, stages))
 
 
 def date_of(text: str, option: str) -> calendar.date:
@@ -48,7 +50,7 @@ def date_of(text: str, option: str) -> calendar.date:
         raise typer.BadParameter(f"{text!r} is not a date such as 2013-12-31", param_hint=option) from None
 
 
-def _exit_code(command: Callable[[], None], verbose: bool) -> int:
+def _exit_code(command: Callable[[], None], verbose: bool, stages: bool) -> int:
     from gmmdask.errors import GmmdaskError, WarehouseBusyError
 
     try:
@@ -57,5 +59,5 @@ def _exit_code(command: Callable[[], None], verbose: bool) -> int:
         if verbose:
             raise
         typer.echo(f"gmmdask: {error}", err=True)
-        return EXIT_STAGED if isinstance(error, WarehouseBusyError) else EXIT_ERROR
+        return EXIT_STAGED if stages and isinstance(error, WarehouseBusyError) else EXIT_ERROR
     return 0

@@ -314,4 +314,8 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{old['name']}: category {one!r} is gone" for one in old[key] if one not in new[key])
             yield from (f"{old['name']}: category {one!r} is new" for one in new[key] if one not in old[key])
         elif old[key] != new[key]:
-            yield f"{old['name']}: {key.replace('_', ' ')} {old[key]} -> {new[key]}"
+            yield f"{old['name']}: {key.replace('_', ' ')} {_shown(old[key])} -> {_shown(new[key])}"
+
+
+def _shown(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -6,6 +6,7 @@ Every step is a class of scikit-learn or a function of NumPy or pandas, with its
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import singledispatch
 from typing import Any
 
@@ -29,6 +30,9 @@ from gmmdask.scoring import SegmentModel
 
 Step = tuple[str, object]
 
+FAR = 100.0
+"""Standard deviations of a component that its mean may lie from zero: ε·100² is well below the promised 1e-10."""
+
 
 def export_pipeline(model: GaussianMixture | SegmentModel) -> Pipeline:
     """Return a fitted mixture, or the model of a night with its recipe, as a scikit-learn pipeline.
@@ -48,7 +52,8 @@ def export_pipeline(model: GaussianMixture | SegmentModel) -> Pipeline:
     Returns
     -------
     sklearn.pipeline.Pipeline
-        With a step "mixture", a night's model also with a step "preparation".
+        With a step "mixture", a night's model also with a step "preparation". Where the data lie far from zero for their
+        spread, scikit-learn's densities would lose digits: a step "centre" then comes before a mixture of centred rows.
 
     Raises
     ------
@@ -66,18 +71,34 @@ def export_pipeline(model: GaussianMixture | SegmentModel) -> Pipeline:
     """
     if isinstance(model, GaussianMixture):
         check_is_fitted(model)
-        mixture = _mixture(model._parameters())
-        told = ("converged_", "n_iter_", "lower_bound_", "feature_names_in_")
-        vars(mixture).update({name: value for name, value in vars(model).items() if name in told})
-        return Pipeline([("mixture", mixture)])
+        pipeline = Pipeline(_mixture_steps(model._parameters()))
+        told = ("converged_", "n_iter_", "lower_bound_")
+        vars(pipeline["mixture"]).update({name: value for name, value in vars(model).items() if name in told})
+        if (names := getattr(model, "feature_names_in_", None)) is not None:
+            pipeline[0].feature_names_in_ = names
+        return pipeline
     if not isinstance(model, SegmentModel):
         raise InvalidInputError(
             f"a {type(model).__name__} cannot be exported: pass a fitted gmmdask.GaussianMixture or a night's model"
         )
-    steps = [("preparation", _preparation(model.recipe)), ("mixture", _mixture(model.parameters))]
-    pipeline = Pipeline(steps)
+    pipeline = Pipeline([("preparation", _preparation(model.recipe)), *_mixture_steps(model.parameters)])
     pipeline.segment_ids_ = np.array(model.segment_ids, dtype=np.int64)
     return pipeline
+
+
+def _mixture_steps(parameters: MixtureParameters) -> list[Step]:
+    """Return the mixture, behind a step that centres the rows where scikit-learn would lose digits otherwise.
+
+    It expands (x - mean)², which costs about ε·(mean / standard deviation)² of a density.
+    """
+    deviations = np.sqrt(np.diagonal(parameters.matrices, axis1=1, axis2=2))
+    if (np.abs(parameters.means) <= FAR * deviations).all():
+        return [("mixture", _mixture(parameters))]
+    centre = parameters.weights @ parameters.means
+    scaler = StandardScaler(with_std=False)
+    scaler.mean_, scaler.scale_, scaler.var_ = centre, None, None
+    scaler.n_features_in_ = parameters.n_features
+    return [("centre", scaler), ("mixture", _mixture(replace(parameters, means=parameters.means - centre)))]
 
 
 def _mixture(parameters: MixtureParameters) -> SklearnMixture:

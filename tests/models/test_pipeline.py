@@ -215,6 +215,19 @@ def test_a_fitted_estimator_is_exported_alone(structure: str) -> None:
     assert exported[-1].sample(5)[0].shape == (5, 2)
 
 
+@pytest.mark.parametrize("offset", [1e3, 1e6, 1e9])
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_far_from_zero_no_digit_is_lost(structure: str, offset: float) -> None:
+    rng = np.random.default_rng(3)
+    rows = np.concatenate([rng.normal(size=(300, 2)), rng.normal(size=(300, 2)) + 6.0]) + offset
+    model = GaussianMixture(2, covariance_type=structure, random_state=0).fit(rows)
+    exported = export_pipeline(model)
+    np.testing.assert_allclose(
+        exported.score_samples(rows), model.score_samples(rows), atol=1e-6 if offset == 1e9 else 1e-8
+    )
+    np.testing.assert_array_equal(exported.predict(rows), model.predict(rows))
+
+
 def test_what_cannot_be_exported_is_refused_with_the_reason() -> None:
     with pytest.raises(NotFittedError):
         export_pipeline(GaussianMixture())

@@ -85,7 +85,8 @@ class Month:
         assert [(row["dt"], row["model_id"], row["n"]) for row in found] == expected
         assert champion == self.names[self.rules.champions[-1][1]]
         assert len(set(self.names.values())) == len(self.names)
-        assert [path for path in files_below(self.root) if ".work" in path] == []
+        waiting = [path for path in files_below(self.root) if ".work/staging/" in path]
+        assert waiting == []
 
 
 @pytest.mark.timeout(600)

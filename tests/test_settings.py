@@ -221,6 +221,63 @@ def test_an_environment_variable_that_cannot_be_read_is_named(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {"[grid]": '[alerts]\nwebhook = ["https://x/T0K3N"]\n[grid]'},
+        {"features =": 'alerts = "https://x/T0K3N"\nfeatures ='},
+        {'id = "ring"': 'id = "ring"\nstorage_options = "T0K3N"'},
+        {'id = "ring"': 'id = "ring"\nstorage_options = {account_key = "T0K3N"}'},
+        {'id = "ring"': 'id = "ring"\nstorage_options = {connection_string = "T0K3N"}'},
+        {'id = "ring"': 'id = "ring"\nstorage_options = {client.headers.Authorization = "T0K3N"}'},
+        {'id = "ring"': 'id = "ring"\nstorage_options = {clients = [{a = 1}, {password = "T0K3N"}]}'},
+        {'"lake"': '["s3://me:T0K3N@bucket"]'},
+    ],
+)
+def test_secrets_are_refused_and_not_shown_whatever_their_shape(tmp_path, changes):
+    with pytest.raises(SettingsError, match=r"alerts|storage_options|source\.uri") as caught:
+        loaded(tmp_path, changes)
+    assert "T0K3N" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("GMMDASK_ALERTS", '{"webhook": ["https://x/T0K3N"]}', r"alerts\.webhook: .*environment: GMMDASK_ALERTS\)"),
+        ("GMMDASK_ALERTS", '"https://x/T0K3N"', r"alerts: .*environment: GMMDASK_ALERTS\)"),
+        ("GMMDASK_ALERTS", '["T0K3N', r"GMMDASK_ALERTS is no valid JSON"),
+        ("gmmdask_alerts__timeout", "3", r"neither is named; .*environment: gmmdask_alerts__timeout\)"),
+        ("GMMDASK_GRID__SEED", "x", r"grid\.seed = 'x': .*environment: GMMDASK_GRID__SEED\)"),
+        ("GMMDASK_GRID__N_COMPONENTS", "[0]", r"n_components\.0 = 0: .*environment: GMMDASK_GRID__N_COMPONENTS\)"),
+        ("GMMDASK_GRID__N_COMPONENTS", "[0", r"GMMDASK_GRID__N_COMPONENTS is no valid JSON"),
+        (
+            "GMMDASK_PREPARATION__COLUMNS__SPEED__MISSING",
+            "x",
+            r"environment: GMMDASK_PREPARATION__COLUMNS__SPEED__MISS",
+        ),
+    ],
+)
+def test_a_mistake_in_the_environment_is_told_with_its_variable_and_no_secret(
+    tmp_path, monkeypatch, variable, value, told
+):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=told) as caught:
+        loaded(tmp_path)
+    assert "T0K3N" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_mistake_in_the_file_is_not_laid_at_the_door_of_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("GMMDASK_GRID", '{"seed": 3}')
+    with pytest.raises(SettingsError, match=r"n_components\.0 = 0: ") as caught:
+        loaded(tmp_path, {"[1, 2, 3]": "[0]"})
+    assert "GMMDASK" not in str(caught.value)
+
+
+def test_a_number_for_one_column_can_come_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("GMMDASK_PREPARATION__COLUMNS__SPEED__MISSING", "3")
+    assert loaded(tmp_path).preparation.of("speed").missing == 3.0
+
+
+@pytest.mark.parametrize(
     ("variable", "told"),
     [
         ("GMMDASK_CLUSTR__WORKERS", "did you mean GMMDASK_CLUSTER__WORKERS?"),

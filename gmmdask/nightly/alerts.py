@@ -158,10 +158,10 @@ def deliver_alerts(
 def _channels(settings: Settings) -> dict[str, Channel]:
     alerts = settings.alerts
     channels: dict[str, Channel] = {"log": log_lines}
+    address = alerts.webhook.get_secret_value() if alerts.webhook is not None else ""
     if alerts.command is not None:
-        channels["command"] = partial(run_command, command=alerts.command, timeout=alerts.timeout)
-    if alerts.webhook is not None:
-        address = alerts.webhook.get_secret_value()
+        channels["command"] = partial(run_command, command=alerts.command, timeout=alerts.timeout, secret=address)
+    if address:
         channels["webhook"] = partial(post_webhook, address=address, timeout=alerts.timeout)
     return channels
 

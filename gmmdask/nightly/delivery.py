@@ -9,6 +9,7 @@ import http.client
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import time
@@ -31,6 +32,12 @@ PAUSES = (1.0, 4.0)
 
 WORTH_ANOTHER_TRY = {408, 425, 429}
 LONGEST_COMPLAINT = 200
+READ_BACK = 65_536
+"""Bytes of a command's last words that are looked at: enough for no line to be cut within an address."""
+
+SHORTEST_SECRET = 5
+WITHHELD = {"GMMDASK_ALERTS", "GMMDASK_ALERTS__WEBHOOK"}
+"""Variables that may hold the webhook's address, which is none of a command's business."""
 
 _log = logging.getLogger("gmmdask.alerts")
 
@@ -42,7 +49,7 @@ def log_lines(message: Message) -> str:
     return ""
 
 
-def run_command(message: Message, command: Sequence[str], timeout: float) -> str:
+def run_command(message: Message, command: Sequence[str], timeout: float, secret: str = "") -> str:
     """Run a command, without a shell, that reads the message as JSON; what it started ends with it when it takes too long.
 
     Parameters
@@ -52,6 +59,8 @@ def run_command(message: Message, command: Sequence[str], timeout: float) -> str
         The program and its arguments.
     timeout : float
         Seconds after which it is stopped.
+    secret : str, optional
+        An address that its last words must not tell. The command's environment is without it too.
     """
     name = repr(command[0])
     with TemporaryFile() as complaints:  # a pipe would stay open with whatever the command leaves behind
@@ -62,6 +71,7 @@ def run_command(message: Message, command: Sequence[str], timeout: float) -> str
                 stdout=subprocess.DEVNULL,
                 stderr=complaints,
                 start_new_session=True,
+                env={name: value for name, value in os.environ.items() if name.upper() not in WITHHELD},
             )
         except (OSError, ValueError) as error:
             return f"the command {name} cannot be run ({getattr(error, 'strerror', None) or type(error).__name__})"
@@ -71,7 +81,7 @@ def run_command(message: Message, command: Sequence[str], timeout: float) -> str
             _stop(process)
             return f"the command {name} was stopped after {timeout:g} s"
         if process.returncode:
-            return f"the command {name} ended with exit code {process.returncode}{_last_line(complaints)}"
+            return f"the command {name} ended with exit code {process.returncode}{_last_line(complaints, secret)}"
     return ""
 
 
@@ -84,11 +94,19 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _last_line(file: IO[bytes]) -> str:
+def _last_line(file: IO[bytes], secret: str) -> str:
     file.seek(0, os.SEEK_END)
-    file.seek(max(0, file.tell() - 10 * LONGEST_COMPLAINT))
+    file.seek(max(0, file.tell() - READ_BACK))
     lines = file.read().decode(errors="replace").strip().splitlines()
-    return f": {lines[-1][:LONGEST_COMPLAINT]}" if lines else ""
+    return f": {_masked(lines[-1], secret)[:LONGEST_COMPLAINT]}" if lines else ""
+
+
+def _masked(line: str, address: str) -> str:
+    """Return a line with an address, and each longer part of its path and query, replaced by stars."""
+    parts = re.split(r"[/?&=;#]", address.partition("://")[2].partition("/")[2])
+    for secret in sorted({address, *(part for part in parts if len(part) >= SHORTEST_SECRET)}, key=len, reverse=True):
+        line = line.replace(secret, "***") if secret else line
+    return line
 
 
 def post_webhook(

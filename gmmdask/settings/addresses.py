@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-SECRETS = re.compile(r"secret|token|passw|^key$|access_key|credential", re.IGNORECASE)
+SECRETS = re.compile(
+    r"secret|token|passw|key$|access_key|credential|connection_?string|authorization|cookie|signature", re.IGNORECASE
+)
 
 
 def _without_secrets(options: Any) -> Any:
     for path, _ in _leaves(options):
-        if SECRETS.search(path.rpartition(".")[2]):
+        if any(SECRETS.search(name) for name in path.split(".")):
             raise ValueError(f"{path} looks like a secret; give it in the environment or the usual credentials file")
     return options
 
@@ -26,10 +28,14 @@ def _without_password(uri: Any) -> Any:
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if not isinstance(value, Mapping):
+    if isinstance(value, Mapping):
+        items: Iterable[tuple[Any, Any]] = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)
+    else:
         yield path, value
         return
-    for key, inner in value.items():
+    for key, inner in items:
         yield from _leaves(inner, f"{path}.{key}" if path else str(key))
 
 

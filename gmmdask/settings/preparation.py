@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from gmmdask.settings.keys import Section
 
@@ -43,6 +43,13 @@ class ColumnPreparation(Section):
     scale: Scale | None = None
     missing: Annotated[float | str, BeforeValidator(_number_or_text)] | None = None
 
+    def with_number(self) -> ColumnPreparation:
+        """Return the same with a text that is a finite number as that number."""
+        try:
+            return self.model_copy(update={"missing": _number_or_rule(self.missing)} if self.missing else {})
+        except ValueError:
+            return self  # refused with the key's full name, by `require_features`
+
 
 class Preparation(Section):
     """`[preparation]`: how columns become the numbers that are clustered."""
@@ -53,6 +60,14 @@ class Preparation(Section):
     unseen: Literal["drop", "ignore"] = "drop"
     drop_constant: bool = False
     columns: dict[str, ColumnPreparation] = Field(default_factory=dict)
+
+    @field_validator("columns")
+    @classmethod
+    def _numbers_read(cls, columns: dict[str, ColumnPreparation], info: ValidationInfo) -> dict[str, ColumnPreparation]:
+        """Read the numbers that the environment gives as text; a category keeps the text, which becomes one."""
+        return {
+            name: one if name in info.data.get("one_hot", ()) else one.with_number() for name, one in columns.items()
+        }
 
     def of(self, feature: str) -> ColumnPreparation:
         """Return what is asked for a feature, every wish filled in."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ from pydantic_settings import SettingsError as SourceError
 
 from gmmdask.errors import SettingsError
 from gmmdask.settings.document import Settings
+from gmmdask.settings.environment import variables_of
 from gmmdask.settings.keys import nearest, unknown_variable
 from gmmdask.settings.places import located, require_apart
+
+SECRETIVE = {"webhook", "storage_options", "uri", "staging", "address"}
+"""Keys whose value is not shown: it may hold a secret, even where it has the wrong shape."""
 
 
 def load_settings(path: str | Path) -> Settings:
@@ -41,7 +46,7 @@ def load_settings(path: str | Path) -> Settings:
     except ValidationError as error:
         raise SettingsError(f"{file}: {_explain(error)}") from error
     except SourceError as error:
-        raise SettingsError(f"{file}: an environment variable cannot be read: {error}") from error
+        raise SettingsError(f"{file}: an environment variable cannot be read: {_unreadable(error)}") from error
     found = located(settings, file.resolve().parent)
     require_apart(found, file)
     return found
@@ -63,7 +68,7 @@ def _explain(error: ValidationError) -> str:
     found = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
     first, *others = found
     key = ".".join(map(str, first["loc"]))
-    told = f"{_reason(key, first)}"
+    told = f"{_reason(key, first)}{_origin(first)}"
     return told + (f" (and {len(others)} more to mend)" if others else "")
 
 
@@ -75,4 +80,25 @@ def _reason(key: str, error: Mapping[str, Any]) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
         return f"{key}: {message}" if key else message
-    return f"{key} = {error['input']!r}: {message[0].lower()}{message[1:]}"
+    shown = f" = {error['input']!r}" if _may_be_shown(error["loc"], error["input"]) else ""
+    return f"{key}{shown}: {message[0].lower()}{message[1:]}"
+
+
+def _may_be_shown(loc: Sequence[str | int], value: Any) -> bool:
+    is_section = len(loc) == 1 and hasattr(Settings.model_fields[str(loc[0])].annotation, "model_fields")
+    return not (is_section or SECRETIVE.intersection(map(str, loc)) or "://" in repr(value))
+
+
+def _origin(error: Mapping[str, Any]) -> str:
+    """Return which environment variables a mistake is in, as the end of a sentence; empty where the file has it."""
+    path = error["loc"]
+    if not path and (named := re.match(r"Value error, ([a-z_]+(?:\.\w+)*)(?::| = )", error["msg"])):
+        path = named[1].split(".")
+    found = [] if error["type"] == "missing" else variables_of(path, os.environ, below=error["type"] == "value_error")
+    return f" (from the environment: {', '.join(found)})" if found else ""
+
+
+def _unreadable(error: SourceError) -> str:
+    field = re.search(r'for field "(\w+)"', str(error))
+    found = variables_of([field[1]], os.environ, below=True) if field else []
+    return f"{' or '.join(found)} is no valid JSON" if found else str(error)

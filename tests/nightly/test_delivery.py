@@ -132,6 +132,18 @@ def test_a_command_that_fails_is_told_with_its_last_words_and_without_its_argume
     assert SECRET not in trouble
 
 
+def test_a_command_neither_gets_nor_tells_the_address_of_the_webhook(monkeypatch):
+    monkeypatch.setenv("GMMDASK_ALERTS__WEBHOOK", f"https://x/services/{SECRET}")
+    monkeypatch.setenv("gmmdask_alerts", f'{{"webhook": "https://x/services/{SECRET}"}}')
+    program = (
+        "import os, sys; seen = [name for name in os.environ if name.upper().startswith('GMMDASK_ALERTS')]; "
+        "sys.exit(f'{seen} POST {sys.argv[1]} and {sys.argv[2]} failed')"
+    )
+    command = [sys.executable, "-c", program, f"https://x/services/{SECRET}", f"/{SECRET}"]
+    trouble = run_command(MESSAGE, command, 30.0, secret=f"https://x/services/{SECRET}")
+    assert trouble.endswith("exit code 1: [] POST *** and /*** failed")
+
+
 def test_a_command_that_reads_nothing_is_fine():
     assert run_command({**MESSAGE, "text": "x" * 1_000_000}, [sys.executable, "-c", "pass"], 30.0) == ""
 

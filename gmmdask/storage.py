@@ -148,6 +148,8 @@ def explain(error: Exception, place: str, options: Mapping[str, Any] | None = No
         return StorageError(f"{where} asks for credentials and there are none; {_REMEDY}")
     if isinstance(error, OSError) and error.errno in _FULL:
         return StorageError(f"{where} cannot be written: {error.strerror}; make room there and run this again")
+    if (refused := refusal(error)) is not None:
+        return StorageError(f"{where} cannot be used: {without_secrets(refused, options)}")
     if isinstance(error, PermissionError):
         return StorageError(f"{where} refused the credentials ({told}); {_REMEDY}")
     if _names(error) & _WITHOUT_ANSWER:
@@ -158,6 +160,22 @@ def explain(error: Exception, place: str, options: Mapping[str, Any] | None = No
     return StorageError(f"{where} cannot be used ({type(error).__name__}: {told})")
 
 
+def refusal(error: Exception) -> str | None:
+    """Return what a file system of this machine refused and what to do about it; None for all other errors."""
+    # What a store refuses is told by its client: it names no file of this machine, and its cause is another error.
+    if not isinstance(error, OSError) or error.filename is None or error.__cause__ is not None:
+        return None
+    if error.errno == errno.EROFS:
+        return f"{str(error.filename)!r} is on a read-only file system; mount it for writing, or name another folder"
+    if error.errno in _DENIED:
+        return (
+            f"this user has no permission for {str(error.filename)!r}; change its permissions (ls -ld shows them), "
+            "run this as a user who has them, or name another folder"
+        )
+    return None
+
+
+_DENIED = (errno.EACCES, errno.EPERM)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REMEDY = (
     "check the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE) of this machine and of the workers"

@@ -125,7 +125,10 @@ def not_empty(result: S | None, source: Source, name: str) -> S:
     """
     if result is None:
         count = len(source.partitions)
-        raise EmptyDataError(f"There is nothing to summarise during {name}: none of the {count} partitions has a row.")
+        raise EmptyDataError(
+            f"There is nothing to summarise during {name}: none of the {count} partitions has a row."
+            " Check what writes these files, or point to data with rows."
+        )
     return result
 
 

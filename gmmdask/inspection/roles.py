@@ -158,7 +158,15 @@ def _judged(one: ColumnFacts, sample: Sample) -> Choice:
     if one.distinct <= 1:
         told = f"always {one.top[0][0]!r}{_missing(one)}" if one.top else "no value"
         return Choice(facts=one, role="left out", note=told)
+    if one.numbers is not None and _overflows(sample.numbers[one.name]):
+        return Choice(facts=one, role="left out", note=f"{one.type}: the squares of its values overflow")
     return _judged_text(one) if one.numbers is None else _judged_number(one, one.numbers)
+
+
+def _overflows(values: NDArray[np.float64]) -> bool:
+    """Return whether the variance of the finite values is beyond float64."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return not np.isfinite(values[np.isfinite(values)].var())
 
 
 def _is_date(one: ColumnFacts, sample: Sample) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gmmdask.errors import EmptyDataError, InvalidInputError, SchemaError
 from gmmdask.lake import Lake, open_lake
-from gmmdask.lake.manifest import LakeFile, read_footers
+from gmmdask.lake.manifest import LakeFile, explain_undated, read_footers
 from gmmdask.lake.schema import kind_of, require_same
 from gmmdask.source import Leaf
 from gmmdask.storage import shown
@@ -103,11 +103,9 @@ def read_sample(uri: str, *, max_files: int = MAX_FILES, max_rows: int = MAX_ROW
 
 
 def _require_dates(lake: Lake, uri: str) -> None:
-    undated = [file.path for file in lake.files if not file.date]
-    if undated:
+    if undated := explain_undated(lake.files):
         raise InvalidInputError(
-            f"{uri!r} is not partitioned by date: {len(undated)} of its {len(lake.files)} files have no date in their "
-            f"path, the first is {undated[0]!r}. A night is one date, so write the rows of each date below a folder "
+            f"{uri!r} is not partitioned by date: {undated}. A night is one date, so write the rows of each date below a folder "
             "such as dt=2013-01-31/ (or year=2013/month=1/day=31/)"
         )
 
@@ -121,8 +119,11 @@ def _spread(files: Sequence[LakeFile], limit: int) -> tuple[LakeFile, ...]:
 def _unreadable(lake: Lake, files: Sequence[LakeFile]) -> dict[str, str]:
     """Return the columns that no night could read, with the reason."""
     footers = read_footers(lake.location, files)
-    found = {}
+    found: dict[str, str] = {}
     for column in lake.schema:
+        if not column.name:
+            found[column.name] = "a column without a name: settings cannot name it, so write it with one"
+            continue
         if kind_of(column.type) not in READABLE:
             found[column.name] = f"{column.type}: neither a number nor text"
         for file, footer in zip(files, footers, strict=True):

@@ -12,8 +12,10 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
 
+from fsspec import AbstractFileSystem
+
 from gmmdask.errors import GmmdaskError, UnreadablePartitionError
-from gmmdask.storage import concerns_access, explain, open_storage, reaching, shown, without_secrets
+from gmmdask.storage import concerns_access, explain, open_storage, reaching, refusal, shown, without_secrets
 
 SUFFIXES = (".parquet", ".parq", ".pq")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
@@ -72,12 +74,12 @@ class Location:
         Raises
         ------
         StorageError
-            There is no such folder or bucket, or it cannot be reached.
+            There is no such folder or bucket, it cannot be reached, or a folder in it may not be listed.
         """
         filesystem, root = self.open_filesystem()
         with reaching(self.uri, self.storage_options):
             filesystem.invalidate_cache()
-            found = filesystem.find(root, detail=True)
+            found = _find(filesystem, root, self.storage_options)
             if not found and not filesystem.exists(root):
                 raise FileNotFoundError(f"no such path: {self.shown}")
         fingerprints = {_relative(path, root): fingerprint_of(info) for path, info in found.items()}
@@ -141,6 +143,8 @@ def unreadable(partition: str) -> Iterator[None]:
     except Exception as error:
         if concerns_access(error):
             raise explain(error, partition, said_by="partition ") from error
+        if (refused := refusal(error)) is not None:
+            raise UnreadablePartitionError(f"partition {partition!r} cannot be read: {refused}") from error
         raise UnreadablePartitionError(
             f"partition {partition!r} cannot be read ({type(error).__name__}: {without_secrets(str(error))}); "
             "restore or remove the file, then open the lake again"
@@ -156,6 +160,35 @@ def _require_unchanged(info: Mapping[str, Any], path: str, fingerprint: str) -> 
         )
 
 
+def _find(filesystem: Any, root: str, options: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return what is known of every file below a root, by its path.
+
+    fsspec's own walk passes over folders that cannot be listed. Stores list by prefix and have no such folders.
+    """
+    kind = type(filesystem)
+    if kind.find is AbstractFileSystem.find and kind.walk is AbstractFileSystem.walk:
+        return dict(_walk(filesystem, root, root, options))
+    found: dict[str, Mapping[str, Any]] = filesystem.find(root, detail=True)
+    return found
+
+
+def _walk(
+    filesystem: Any, folder: str, root: str, options: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    try:
+        listed = filesystem.ls(folder, detail=True)
+    except FileNotFoundError:
+        return  # tidied away meanwhile; whether there ever was a root is for the caller to find out
+    except OSError as error:
+        raise explain(error, folder, options) from error
+    for info in listed:
+        path = info["name"].rstrip("/")
+        if info["type"] != "directory" or path == folder:
+            yield path, info
+        elif not _is_hidden(_relative(path, root)):
+            yield from _walk(filesystem, path, root, options)
+
+
 def _relative(path: str, root: str) -> str:
     if path == root:
         return PurePosixPath(path).name
@@ -163,5 +196,8 @@ def _relative(path: str, root: str) -> str:
 
 
 def _is_data(path: str) -> bool:
-    parts = PurePosixPath(path).parts
-    return path.endswith(SUFFIXES) and not any(part.startswith(("_", ".")) for part in parts)
+    return path.endswith(SUFFIXES) and not _is_hidden(path)
+
+
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith(("_", ".")) for part in PurePosixPath(path).parts)

@@ -102,6 +102,32 @@ def parse_keys(path: str) -> tuple[tuple[str, str], ...]:
     return tuple((unquote(key), unquote(value)) for key, sign, value in pairs if sign and key)
 
 
+def explain_undated(files: Sequence[LakeFile]) -> str:
+    """Return which files have no date, and the first folder whose value is none where others have one; or nothing.
+
+    Examples
+    --------
+    >>> paths = ["dt=2013-02-28/p.parquet", "dt=2013-02-30/p.parquet"]
+    >>> explain_undated([LakeFile(path=path, fingerprint="", keys=parse_keys(path)) for path in paths])
+    "1 of 2 files is in a folder without a valid date, the first is 'dt=2013-02-30'; correct its name or remove it"
+    """
+    if all(file.date for file in files):
+        return ""
+    values = [file.partition_values for file in files]
+    dated = [
+        [_is_date(keys.get(key, "")) for keys in values] for key in dict.fromkeys(k for keys in values for k in keys)
+    ]
+    most = max([*dated, [bool(_composed_date(keys)) for keys in values]], key=sum)
+    wrong = [file.path for file, is_dated in zip(files, most, strict=True) if not is_dated]
+    if len(wrong) == len(files):
+        return f"{len(files)} of {len(files)} files have no date in their path, the first is {wrong[0]!r}"
+    folder = str(PurePosixPath(wrong[0]).parent)
+    return (
+        f"{len(wrong)} of {len(files)} files {'is' if len(wrong) == 1 else 'are'} in a folder without a valid date, the first "
+        f"is {wrong[0] if folder == '.' else folder!r}; correct its name or remove it"
+    )
+
+
 def read_footers(location: Location, files: Sequence[LakeFile]) -> tuple[Footer, ...]:
     """Read the footers of all files concurrently; equal schemas share one object.
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from gmmdask.errors import InconsistentStatisticsError, SchemaError
 from gmmdask.monitoring.binning import count_values
 from gmmdask.monitoring.bins import FeatureBins
+from gmmdask.preparation.codes import texts_of
 from gmmdask.source import Leaf
 
 Integers = NDArray[np.int64]
@@ -137,14 +137,17 @@ def count_rows(values: NDArray[Any], bins: FeatureBins, carried: Mapping[str, An
         n_rows=values.shape[1],
         counts=counts,
         missing=np.array(missing, dtype=np.int64),
-        categories={name: _category_counts((carried or {})[name], bins.categories[name]) for name in bins.categories},
+        categories={
+            name: _category_counts(texts_of((carried or {})[name], name), bins.categories[name])
+            for name in bins.categories
+        },
     )
 
 
 def _category_counts(column: Any, names: tuple[str, ...]) -> Integers:
     places = {name: place for place, name in enumerate(names)}
     counts = np.zeros(len(names) + 2, dtype=np.int64)
-    for found in column.cast(pa.string()).value_counts().to_pylist():
+    for found in column.value_counts().to_pylist():
         value = found["values"]
         counts[-1 if value is None else places.get(value, -2)] += found["counts"]
     return counts

@@ -12,6 +12,7 @@ from typing import Literal
 
 from gmmdask.errors import InvalidInputError, WarehouseBusyError, WarehouseError
 from gmmdask.lake import Lake, open_lake
+from gmmdask.lake.manifest import explain_undated
 from gmmdask.nightly.history import History, read_history
 from gmmdask.settings import Settings
 from gmmdask.warehouse import Limits, Staging, Warehouse, open_staging, open_warehouse
@@ -291,11 +292,9 @@ def open_night_lake(settings: Settings) -> Lake:
         storage_options=source.storage_options,
     )
     lake.carry(source.id, *settings.describe)  # refuses unknown names here, at the door
-    undated = [file.path for file in lake.files if not file.date]
-    if undated:
+    if undated := explain_undated(lake.files):
         raise InvalidInputError(
-            f"a night needs a lake that is partitioned by date, such as dt=2013-01-31/part-0.parquet; "
-            f"{len(undated)} files have none, the first is {undated[0]!r}"
+            f"a night needs a lake that is partitioned by date, such as dt=2013-01-31/part-0.parquet: {undated}"
         )
     return lake
 

@@ -5,7 +5,7 @@ Plain arrays in and out; nothing here reads files or knows of partitions.
 
 from __future__ import annotations
 
-from gmmdask.preparation.codes import category_code, category_codes
+from gmmdask.preparation.codes import category_code, category_codes, texts_of
 from gmmdask.preparation.columns import CategoryColumn, NumericColumn
 from gmmdask.preparation.evidence import CategoryPolicy, Evidence, Moments, NumericPolicy, Policy, Sample
 from gmmdask.preparation.learning import learn_recipe
@@ -25,4 +25,5 @@ __all__ = [
     "category_code",
     "category_codes",
     "learn_recipe",
+    "texts_of",
 ]

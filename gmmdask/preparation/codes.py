@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gmmdask.errors import InvalidInputError
 
 CODE_BITS = 52
 
@@ -30,3 +33,21 @@ def category_code(category: str) -> float:
 def category_codes(categories: Iterable[str]) -> NDArray[np.float64]:
     """Return the codes of categories, in their order."""
     return np.array([category_code(category) for category in categories], dtype=np.float64)
+
+
+def texts_of(column: Any, name: str) -> Any:
+    """Return an Arrow column as text, its values as Arrow writes them.
+
+    Raises
+    ------
+    InvalidInputError
+        It is binary, and its bytes are no text; or of a type that has none.
+    """
+    try:
+        return column.cast("string")
+    # Errors of Arrow are built-in ones, too: of values that do not fit, and of types that have no text.
+    except (ValueError, NotImplementedError) as error:
+        raise InvalidInputError(
+            f"column {name!r} is {column.type} and cannot be read as text ({error}); write it as text in UTF-8, or "
+            "take it out of describe"
+        ) from error

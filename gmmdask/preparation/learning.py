@@ -181,7 +181,16 @@ def _extent(number: int, fill: float | None, moments: Moments) -> _Extent:
     missing = 0.0 if moments.missing is None else float(moments.missing[number])
     if fill is None or missing == 0:
         return extent
-    return extent.with_fill(fill, float(moments.count[number]), missing)
+    try:
+        filled = extent.with_fill(fill, float(moments.count[number]), missing)
+    except OverflowError:
+        filled = None
+    if filled is None or not np.isfinite([filled.mean, filled.variance]).all():
+        raise InvalidInputError(
+            f"column {moments.features[number]!r} has missing cells to be filled by {fill:g}, and the square of its distance "
+            f"from the mean {extent.mean:g} overflows; choose a fill near the values, or drop these rows"
+        )
+    return filled
 
 
 def _bulk(values: Floats, weights: Floats, extent: _Extent) -> tuple[float, float]:
@@ -230,8 +239,13 @@ def _require_moments(moments: Moments) -> None:
         if not moments.count[number] > 0:
             raise EmptyDataError(f"column {name!r} has no value in any row; leave it out")
     for number, name in enumerate(moments.features):
-        found = [values[number] for values in (moments.mean, moments.variance, moments.minimum, moments.maximum)]
-        if not np.isfinite(found).all():
+        ends = [float(moments.minimum[number]), float(moments.maximum[number])]
+        if not np.isfinite(ends).all():
             raise InvalidInputError(
-                f"column {name!r} has mean, variance, minimum and maximum {found}; write infinite values as missing"
+                f"column {name!r} has values from {ends[0]:g} to {ends[1]:g}; write infinite values as missing"
+            )
+        if not np.isfinite([moments.mean[number], moments.variance[number]]).all():
+            raise InvalidInputError(
+                f"column {name!r} has values from {ends[0]:g} to {ends[1]:g}, and the squares of such values overflow; "
+                "write them in another unit, or those that stand for nothing as missing"
             )

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gmmdask.preparation.codes import texts_of
 from gmmdask.scoring.assign import STATUS_NAMES, FloatArray, LeafScores, SegmentModel, is_anomaly
 
 CERTAIN = 0.9
@@ -199,7 +200,7 @@ def profile_leaf(
         log_density=_sums(component, scores.log_density, k),
         **moments,
         categories={
-            name: _capped(_counts(column if scored is None else column.filter(scored), component, k))
+            name: _capped(_counts(texts_of(column if scored is None else column.filter(scored), name), component, k))
             for name, column in described.items()
         },
     )
@@ -241,7 +242,7 @@ def _without_holes(own: FloatArray) -> tuple[NDArray[np.int64], FloatArray, Floa
 
 
 def _counts(column: Any, component: NDArray[np.int64], k: int) -> dict[str, NDArray[np.int64]]:
-    encoded = column.cast(pa.string()).fill_null(MISSING_CATEGORY).dictionary_encode()
+    encoded = column.fill_null(MISSING_CATEGORY).dictionary_encode()
     codes = cast("NDArray[np.int64]", encoded.indices.to_numpy(zero_copy_only=False)).astype(np.int64)
     names = encoded.dictionary.to_pylist()
     counts = np.bincount(codes * k + component, minlength=len(names) * k).reshape(-1, k)

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
+_OVERFLOWING = np.errstate(over="ignore", invalid="ignore")
+"""Moments that overflow are refused where they are used, with the name of the column; until then they are not finite."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FeatureMoments:
@@ -36,6 +39,7 @@ class FeatureMoments:
     deviations: FloatArray
 
     @classmethod
+    @_OVERFLOWING
     def of(cls, values: FloatArray, weights: FloatArray, *, has_holes: bool = False) -> FeatureMoments:
         """Return the moments of usable rows, shape (n_features, n_rows); with holes, NaN where a value is missing."""
         mass = float(weights.sum())
@@ -56,6 +60,7 @@ class FeatureMoments:
             deviations=deviations,
         )
 
+    @_OVERFLOWING
     def combine(self, other: FeatureMoments) -> FeatureMoments:
         """Return the moments of both (Chan, Golub & LeVeque 1979, equation 2.1)."""
         present = self.present + other.present

@@ -19,6 +19,7 @@ from gmmdask.engine.port import Engine
 from gmmdask.errors import EmptyDataError, InvalidInputError
 from gmmdask.mixture.stack import Reference
 from gmmdask.mixture.statistics import Coverage
+from gmmdask.preparation.codes import texts_of
 from gmmdask.preparation.recipe import Recipe
 from gmmdask.source import Leaf, Source
 from gmmdask.training.moments import FeatureMoments
@@ -228,7 +229,7 @@ def survey_leaf(
         infinite=infinite.sum(axis=1),
         patterns=_patterns(missing),
         reservoir=reservoir_of(leaf, names[leaf.partition], seed, RESERVOIR_ROWS, counted),
-        categories={name: _category_counts(column, usable) for name, column in leaf.carried.items()},
+        categories={name: _category_counts(column, name, usable) for name, column in leaf.carried.items()},
     )
 
 
@@ -245,13 +246,11 @@ def _patterns(missing: NDArray[np.bool_]) -> Counter[str]:
     return found + Counter({"0" * len(missing): n_complete})
 
 
-def _category_counts(column: Any, usable: NDArray[np.bool_]) -> Counter[str | None]:
+def _category_counts(column: Any, name: str, usable: NDArray[np.bool_]) -> Counter[str | None]:
     counted = (column if usable.all() else column.filter(pa.array(usable))).value_counts()
     values = counted.field("values")
     plain = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
-    return Counter(
-        dict(zip(plain.cast(pa.large_string()).to_pylist(), counted.field("counts").to_pylist(), strict=True))
-    )
+    return Counter(dict(zip(texts_of(plain, name).to_pylist(), counted.field("counts").to_pylist(), strict=True)))
 
 
 def _capped(counts: Counter[Any], limit: int) -> Counter[Any]:

@@ -6,6 +6,7 @@ tried again, with growing pauses, for as long as the caller allows. No table is 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -81,7 +82,7 @@ def opened(path: str, *, limits: Limits, patience: Patience, read_only: bool) ->
     except duckdb.Error as error:
         where = "the staged rows cannot be checked" if path == MEMORY else f"warehouse {path}"
         outcome = "" if read_only else "; nothing was written"
-        raise WarehouseError(f"{where}: {_reason(error)}{outcome}") from error
+        raise WarehouseError(f"{where}: {_reason(error)}{outcome}{_remedy(error)}") from error
     finally:
         connection.close()
 
@@ -121,7 +122,7 @@ def _wait_for(path: str, limits: Limits, patience: Patience, read_only: bool) ->
         except duckdb.Error as error:
             blocker = blocking_process(str(error))
             if blocker is None:
-                raise WarehouseError(f"cannot open the warehouse {path}: {_reason(error)}") from error
+                raise WarehouseError(f"cannot open the warehouse {path}: {_reason(error)}{_remedy(error)}") from error
             remaining = deadline - patience.clock()
             if remaining <= 0:
                 raise WarehouseBusyError(_busy(path, patience.timeout, blocker)) from error
@@ -158,3 +159,9 @@ def _reason(error: duckdb.Error) -> str:
     """Return the line of DuckDB's message that says what happened; a failing filesystem tells it in a traceback."""
     lines = str(error).partition("\n\nLINE ")[0].strip().splitlines()
     return lines[-1] if lines[0].startswith("Traceback") else lines[0]
+
+
+def _remedy(error: duckdb.Error) -> str:
+    """Return the end of a sentence that says what to do about a disk that is full, and nothing for other errors."""
+    full = any(os.strerror(code) in str(error) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+    return "; make room on its disk and run this again" if full else ""

@@ -180,7 +180,7 @@ def test_a_folder_that_is_not_there_is_named(found, tmp_path):
 
 def test_files_without_dates_are_refused_with_what_is_needed(tmp_path):
     write_day(tmp_path, 0, folder="north")
-    with pytest.raises(InvalidInputError, match=r"1 of its 1 files have no date.*dt=2013-01-31/"):
+    with pytest.raises(InvalidInputError, match=r"1 of 1 files have no date.*dt=2013-01-31/"):
         inspect_lake(str(tmp_path / "lake"))
 
 
@@ -214,3 +214,25 @@ def test_an_address_with_credentials_is_refused_without_showing_them():
 
 def test_looking_writes_nothing(found, tmp_path):
     assert {path.suffix for path in Path(tmp_path).rglob("*") if path.is_file()} == {".parquet"}
+
+
+@pytest.mark.parametrize("value", ["2026-02-30", "__HIVE_DEFAULT_PARTITION__"])
+def test_a_folder_whose_date_is_none_is_named(tmp_path, value):
+    write_shop(tmp_path)
+    write_day(tmp_path, 0, folder=f"dt={value}/region=north")
+    with pytest.raises(InvalidInputError, match=f"1 of 4 files is in a folder .* 'dt={value}/region=north'; correct"):
+        inspect_lake(str(tmp_path / "lake"))
+
+
+def test_a_column_without_a_name_is_left_out_and_the_settings_can_be_read(tmp_path):
+    write_day(tmp_path, 0, shop(0).append_column("", pa.array(np.random.default_rng(0).normal(size=ROWS))))
+    found = inspect_lake(str(tmp_path / "lake"))
+    assert "without a name" in notes(found)[""]
+    Settings.model_validate(tomllib.loads(settings_text(found, tmp_path)))
+
+
+def test_numbers_whose_squares_overflow_are_left_out(tmp_path):
+    table = shop(0)
+    huge = table["amount"].to_numpy() * 1e300
+    write_day(tmp_path, 0, table.append_column("huge", pa.array(huge)))
+    assert notes(inspect_lake(str(tmp_path / "lake")))["huge"] == "double: the squares of its values overflow"

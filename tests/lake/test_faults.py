@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from gmmdask.errors import (
 )
 from gmmdask.lake import Lake, open_lake, require_finite
 from gmmdask.lake.location import Location
+from gmmdask.storage import reaching
 from tests.lake.conftest import WriteLake
 
 FLIGHTS = pa.table({"id": ["a", "b"], "dep_delay": [1.0, 2.0], "arr_delay": [3, 4]})
@@ -186,6 +188,53 @@ def test_a_file_that_may_not_be_read_is_named(write_lake: WriteLake) -> None:
     folder = Path(write_lake({DAYS[0]: FLIGHTS, DAYS[1]: FLIGHTS}))
     (folder / DAYS[1]).chmod(0)
     both_ways(open_lake(str(folder), features=["dep_delay"]), UnreadablePartitionError, DAYS[1])
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO])
+def test_a_folder_that_cannot_be_listed_is_an_error_that_names_it(
+    write_lake: WriteLake, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    folder = write_lake(dict.fromkeys(DAYS, FLIGHTS))
+    refuse_to_list(monkeypatch, "dt=2013-01-02", code)
+    with pytest.raises(StorageError, match=r"dt=2013-01-02") as caught:
+        open_lake(folder)
+    assert "AWS" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "code"), [("_temporary", errno.EACCES), ("dt=2013-01-02", errno.ENOENT)])
+def test_a_folder_that_holds_no_data_or_is_gone_meanwhile_is_passed_over(
+    write_lake: WriteLake, monkeypatch: pytest.MonkeyPatch, name: str, code: int
+) -> None:
+    folder = write_lake({DAYS[0]: FLIGHTS, f"{name}/p.parquet": FLIGHTS})
+    refuse_to_list(monkeypatch, name, code)
+    assert [file.path for file in open_lake(folder).files] == [DAYS[0]]
+
+
+def refuse_to_list(monkeypatch: pytest.MonkeyPatch, name: str, code: int) -> None:
+    """Have the system fail as for a folder without permissions, which the superuser never meets."""
+    scan = os.scandir
+
+    def refusing(path: Any) -> Any:
+        if Path(path).name == name:
+            raise OSError(code, os.strerror(code), str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [(errno.EACCES, "this user has no permission for '/data/x'"), (errno.EROFS, "'/data/x' is on a read-only file")],
+)
+def test_what_this_machine_refuses_is_not_laid_to_credentials(code: int, told: str) -> None:
+    with pytest.raises(StorageError, match=f"^/data cannot be used: {told}") as caught, reaching("/data"):
+        raise OSError(code, os.strerror(code), "/data/x")
+    assert "AWS" not in str(caught.value)
+
+
+def test_what_a_store_refuses_is_laid_to_credentials() -> None:
+    with pytest.raises(StorageError, match=r"refused the credentials .*AWS_ACCESS_KEY_ID"), reaching("s3://bucket"):
+        raise PermissionError("Access Denied")
 
 
 @pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf"), None])

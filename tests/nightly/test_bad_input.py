@@ -106,7 +106,34 @@ def lose_the_dates(root: Path) -> None:
         (root / "lake" / f"dt={day(number)}").rename(root / "lake" / f"part-{number}")
 
 
+def misspell_a_date(root: Path) -> None:
+    (root / "lake" / f"dt={day(1)}").rename(root / "lake/dt=2024-02-30")
+
+
+def write_bytes_that_are_no_text(root: Path) -> None:
+    write_day(root, 1, replaced(birds(1), "colour", [b"\xff\xfe"] * ROWS))
+    for number in (0, 2):
+        write_day(root, number, replaced(birds(number), "colour", [b"white"] * ROWS))
+
+
+def write_values_whose_squares_overflow(root: Path) -> None:
+    speed = birds(1)["speed"].to_numpy().copy()
+    speed[1:11] = np.repeat([-1.7e308, 1.7e308], 5)
+    write_day(root, 1, replaced(birds(1), "speed", speed))
+
+
 CASES: list[tuple[Accident, type[GmmdaskError], str]] = [
+    (misspell_a_date, InvalidInputError, "1 of 3 files is in a folder .*, the first is 'dt=2024-02-30'; correct"),
+    (
+        write_bytes_that_are_no_text,
+        InvalidInputError,
+        r"'dt=2024-01-02/part\.parquet'.*column 'colour' is binary and cannot be read as text .*take it out of describe",
+    ),
+    (
+        write_values_whose_squares_overflow,
+        InvalidInputError,
+        r"column 'speed' has values from -1\.7e\+308 to 1\.7e\+308, and the squares of such values overflow",
+    ),
     (drop_column_everywhere, UnknownNameError, "speed"),
     (duplicate_an_id, InvalidInputError, r"2024-01-02: '1-3' in 2 rows"),
     (duplicate_an_id_in_another_file, InvalidInputError, r"2024-01-02: '1-3' in 2 rows"),
@@ -123,7 +150,7 @@ CASES: list[tuple[Accident, type[GmmdaskError], str]] = [
     (change_a_type, SchemaError, r"speed.*dt=2024-01-02/part\.parquet|dt=2024-01-02/part\.parquet.*speed"),
     (keep_three_rows, InvalidInputError, "3 components are more than"),
     (empty_the_lake, EmptyDataError, "holds no Parquet file"),
-    (keep_empty_files, EmptyDataError, "none of the 3 partitions has a row"),
+    (keep_empty_files, EmptyDataError, r"none of the 3 partitions has a row\. Check what writes"),
     (lose_the_lake, StorageError, "lake"),
     (lose_the_dates, InvalidInputError, "partitioned by date"),
 ]

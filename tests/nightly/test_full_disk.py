@@ -88,7 +88,7 @@ CASES = {
         "*/table-runs.parquet",
         r"staging: .*/table-runs.parquet cannot be written: File too large; make",
     ),
-    "journal": ("keeps", "*.wal", r"warehouse .*warehouse.duckdb: .*File too large.*nothing was written"),
+    "journal": ("keeps", "*.wal", r"warehouse .*warehouse.duckdb: .*File too large.*nothing was written; make room"),
     "bundle": (
         "trains",
         "registry/birds/*/arrays.npz",
@@ -125,7 +125,7 @@ def test_a_disk_without_room_for_a_first_warehouse_keeps_what_was_computed(tmp_p
         score_night(plan, settings, train_model(plan, settings, engine), engine)
     shutil.copytree(tmp_path / "world", tmp_path / "undisturbed")
     said = said_by(settings, 4096)
-    assert re.search(r"the warehouse .*warehouse\.duckdb.*File too large", said), said
+    assert re.search(r"the warehouse .*warehouse\.duckdb.*File too large.*; make room", said), said
     run_night(settings, engines=no_engine)
     undisturbed = copied(tmp_path / "undisturbed", tmp_path / "other")
     run_night(undisturbed, engines=no_engine)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -139,7 +141,7 @@ def test_a_column_without_a_value_and_one_with_infinities_are_refused_by_name() 
     empty = Moments(features=("gone",), count=np.array([0]), **_statistics(moments))
     with pytest.raises(EmptyDataError, match="'gone' has no value"):
         learn_recipe(Evidence(moments=empty))
-    with np.errstate(invalid="ignore"), pytest.raises(InvalidInputError, match="'f0' has mean"):
+    with np.errstate(invalid="ignore"), pytest.raises(InvalidInputError, match="'f0' has values from 1 to inf"):
         learned(np.array([[1.0, np.inf]]))
 
 
@@ -178,3 +180,12 @@ def test_values_of_another_width_are_refused() -> None:
 
 def _statistics(moments: Moments) -> dict[str, Any]:
     return {name: getattr(moments, name) for name in ("mean", "variance", "minimum", "maximum")}
+
+
+@pytest.mark.parametrize("fill", [1e300, -1e200, 1.7e308])
+def test_a_fill_too_far_from_the_values_is_refused_by_name(fill: float) -> None:
+    moments = replace(moments_of(np.array([[1.0, 2.0, 4.0]])), missing=np.array([2.0]))
+    with pytest.raises(
+        InvalidInputError, match=rf"column 'f0' .* filled by {re.escape(f'{fill:g}')}.*overflows; choose"
+    ):
+        learn_recipe(Evidence(moments=moments), {"f0": NumericPolicy(missing=fill)})

@@ -70,8 +70,10 @@ class _Pass:
         """Return log joint densities (tied ones without the common quadratic) and which candidates took the factor form."""
         b = len(block.weights)
         joint = self._joint[: len(self.stack.means) * b].reshape(-1, b)
-        for part in self.parts:
-            np.matmul(part.coefficients, block.features[part.feature_rows], out=joint[part.stack_rows])
+        # Rows so far out that their products overflow are no one's; neither are they worth a warning on every terminal.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for part in self.parts:
+                np.matmul(part.coefficients, block.features[part.feature_rows], out=joint[part.stack_rows])
         exact: NDArray[np.bool_] = self.stack.bounds * block.radius > ERROR_LIMIT
         for c in np.flatnonzero(exact):
             own = slice(self.stack.offsets[c], self.stack.offsets[c + 1])

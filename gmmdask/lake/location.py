@@ -144,7 +144,9 @@ def unreadable(partition: str) -> Iterator[None]:
         if concerns_access(error):
             raise explain(error, partition, said_by="partition ") from error
         if (refused := refusal(error)) is not None:
-            raise UnreadablePartitionError(f"partition {partition!r} cannot be read: {refused}") from error
+            raise UnreadablePartitionError(
+                f"partition {partition!r} cannot be read: {without_secrets(refused)}"
+            ) from error
         raise UnreadablePartitionError(
             f"partition {partition!r} cannot be read ({type(error).__name__}: {without_secrets(str(error))}); "
             "restore or remove the file, then open the lake again"

@@ -14,7 +14,9 @@ def report(
     settings: SettingsFile,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Where to write; by default where [report] says.", show_default=False),
+        typer.Option(
+            "--output", "-o", help="Where to write; by default where the settings put reports.", show_default=False
+        ),
     ] = None,
     run_id: Annotated[
         str | None,

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from gmmdask.monitoring import FeatureAlarm, Gain, Verdict
+from gmmdask.monitoring.gain import PARTS
 from gmmdask.nightly.watch import Watched
 
 Row = dict[str, Any]
@@ -53,14 +54,18 @@ def _night_rows(verdict: Verdict, dt: date, segment_ids: Sequence[int], rows: in
     if verdict.tonight is None:
         return
     common: Row = {"dt": dt, "scope": "night", "window_start": dt, "rows": rows, "statistic": "gain", "unit": NATS}
-    threshold = verdict.numbers.get("tonight_limit")
-    yield {
-        **common,
-        "value": verdict.tonight.total,
-        "threshold": threshold,
-        "is_alarm": bool(verdict.alerts),
-        "reason": "; ".join(verdict.alerts) or None,
-    }
+    for part in (None, *PARTS):
+        name = "tonight" if part is None else f"tonight_{part}"
+        value, threshold = verdict.numbers[name], verdict.numbers.get(f"{name}_limit")
+        told = f"tonight's {part or 'gain'}{' part' if part else ''} of"
+        yield {
+            **common,
+            "part": part,
+            "value": value,
+            "threshold": threshold,
+            "is_alarm": threshold is not None and value > threshold,
+            "reason": next((alert for alert in verdict.alerts if alert.startswith(told)), None),
+        }
     yield from _parts(common, verdict.tonight, segment_ids)
 
 

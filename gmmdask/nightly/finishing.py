@@ -75,9 +75,9 @@ def _identified(
     plan: NightPlan, settings: Settings, engine: Engine, fitted: Fitted, champion: NightModel | None
 ) -> tuple[SegmentModel, Alignment | None]:
     """Return the model with its stable ids; the first of all has 1 to K."""
-    if plan.champion_id is None:
-        return fitted.segments, None
     greatest = greatest_id(settings, plan.run_id)
+    if champion is None and not greatest:
+        return fitted.segments, None
     if champion is None or not _is_comparable(champion.segments, fitted.segments):
         return fresh_ids(fitted.segments, greatest), None
     rows = _window_rows(plan, settings, engine, fitted)

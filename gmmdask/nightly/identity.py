@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def fresh_ids(challenger: SegmentModel, greatest_id: int) -> SegmentModel:
 
 
 def greatest_id(settings: Settings, run_id: str) -> int:
-    """Return the greatest id that another published run, or a model of another run, gave a segment; 0 without any.
+    """Return the greatest id that another published run, or a model of another run, gave a segment; 0 before the first night.
 
     Models that were never promoted count: they may be, by hand, and their ids must mean nothing else then. Those of the
     run itself do not: a run that was killed and is run again gives the ids that it gave before.
@@ -71,8 +72,10 @@ def greatest_id(settings: Settings, run_id: str) -> int:
     StorageError, WarehouseError
         Registry or warehouse cannot be reached.
     """
-    warehouse = warehouse_of(settings)
-    published = warehouse.query(GREATEST, {"segmentation": settings.segmentation.name}).to_pylist()
+    warehouse, name = warehouse_of(settings), settings.segmentation.name
+    if warehouse.champion_before(name, date.max) is None:
+        return 0
+    published = warehouse.query(GREATEST, {"segmentation": name}).to_pylist()
     found = [int(row["greatest"]) for row in published]
     options = settings.registry.storage_options
     for model_id in list_bundles(bundle_uri(settings, "").rstrip("/"), storage_options=options):

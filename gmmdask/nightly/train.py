@@ -16,8 +16,9 @@ from gmmdask.mixture.degeneracy import LARGEST_FLOORED_MASS, floored_mass
 from gmmdask.mixture.em import FitState, ModelSpec
 from gmmdask.nightly.advising import column_warnings, tell
 from gmmdask.nightly.finishing import Fitted, finish_model
+from gmmdask.nightly.history import read_history
 from gmmdask.nightly.model import NightModel, load_night_model
-from gmmdask.nightly.plan import NightPlan
+from gmmdask.nightly.plan import NightPlan, warehouse_of
 from gmmdask.nightly.preparing import learn_recipe, survey_rows
 from gmmdask.preparation import Recipe
 from gmmdask.scoring import SegmentModel
@@ -204,13 +205,17 @@ def _objection(state: FitState, reg_covar: float) -> str:
 
 
 def _predecessor(plan: NightPlan, settings: Settings) -> NightModel | None:
-    """Return the champion that a new model follows; one that cannot be read any more must not prevent a new one."""
-    if plan.champion_id is None:
+    """Return the model whose segments a new one may continue: the champion before, else the one in force now.
+
+    The second where the first night is run anew. A champion that cannot be read any more must not prevent a new one.
+    """
+    model_id = plan.champion_id or read_history(warehouse_of(settings), settings.segmentation.name).champion
+    if model_id is None:
         return None
     try:
-        return load_night_model(settings, plan.champion_id)
+        return load_night_model(settings, model_id)
     except GmmdaskError:
-        _log.warning("the champion %s cannot be read, so no segment id continues", plan.champion_id, exc_info=True)
+        _log.warning("the model %s cannot be read, so no segment id continues", model_id, exc_info=True)
         return None
 
 

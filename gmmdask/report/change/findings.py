@@ -172,7 +172,11 @@ def change_of(findings: Findings) -> Change | None:
 
 
 def _gain(drift: Sequence[Row], scope: str) -> Gain | None:
-    found = (row for row in drift if (row["statistic"], row["scope"]) == ("gain", scope) and row["segment_id"] is None)
+    found = (
+        row
+        for row in drift
+        if (row["statistic"], row["scope"]) == ("gain", scope) and row["segment_id"] is row["part"] is None
+    )
     row = next(found, None)
     if row is None or row["value"] is None:
         return None
@@ -190,7 +194,11 @@ def _gain(drift: Sequence[Row], scope: str) -> Gain | None:
 def _moves(drift: Sequence[Row], scope: str) -> tuple[Move, ...]:
     parts: dict[int, dict[str, float]] = {}
     for row in drift:
-        if (row["statistic"], row["scope"]) == ("gain", scope) and row["part"] in PARTS:
+        if (
+            (row["statistic"], row["scope"]) == ("gain", scope)
+            and row["part"] in PARTS
+            and row["segment_id"] is not None
+        ):
             parts.setdefault(row["segment_id"], dict.fromkeys(PARTS, 0.0))[row["part"]] = row["value"] or 0.0
     moves = [Move(segment_id=segment_id, **values) for segment_id, values in parts.items()]
     return tuple(sorted(moves, key=lambda move: (-move.total, move.segment_id)))

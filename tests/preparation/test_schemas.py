@@ -309,7 +309,7 @@ def test_a_diff_says_what_changed_in_sentences() -> None:
     assert old.diff(new) == [
         "age: left out",
         "height: new",
-        "amount: fill None -> 1.0",
+        "amount: fill None -> 1",
         "amount: fill rule drop -> median",
         "amount: scale 3.2 -> 3.4",
         "carrier: category 'UA' is gone",

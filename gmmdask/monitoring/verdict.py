@@ -5,6 +5,7 @@ The verdict looks at a window of nights after the last training attempt, the ale
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import log
 from typing import Literal
@@ -107,7 +108,7 @@ def judge(
     statistics = _tonight(nights, tonight, attempt)
     alone = None if statistics is None else measure_gain(statistics, champion)
     change = None if statistics is None else _unit_change(statistics, champion, limits)
-    reason = _not_enough(window, champion, null, limits)
+    reason = _not_enough(window, left_out, champion, limits)
     gain = None if reason or null.n_nights < limits.fewest_nights else measure_gain(window.total(), champion)
     decision: Decision = "keep"
     if gain is not None:
@@ -156,15 +157,23 @@ def _unit_change(statistics: SufficientStatistics, champion: Champion, limits: T
     return change if rescaled or abs(change.shift) >= limits.unit_shift else None
 
 
-def _not_enough(window: NightSums, champion: Champion, null: NullDistribution, limits: Thresholds) -> str:
+def _not_enough(window: NightSums, left_out: Sequence[str], champion: Champion, limits: Thresholds) -> str:
     """Return why nothing can be judged yet; empty where it can."""
     if len(window) < limits.window:
-        return f"window not full: {len(window)} of {limits.window} nights since the last training"
+        return f"window not full: {len(window)} of {limits.window} nights since the last training{_without(left_out)}"
     needed = limits.rows_per_parameter * champion.parameters.n_parameters
     rows = float(window.masses.sum())
     if rows < needed:
-        return f"not enough data: {rows:,.0f} rows in {len(window)} nights, {needed:,.0f} needed"
+        return f"not enough data: {rows:,.0f} rows in {len(window)} nights, {needed:,.0f} needed{_without(left_out)}"
     return ""
+
+
+def _without(left_out: Sequence[str]) -> str:
+    """Return how many nights count into no window, as the end of a sentence."""
+    if not left_out:
+        return ""
+    nights = "1 night was" if len(left_out) == 1 else f"{len(left_out)} nights were"
+    return f"; {nights} left out because a feature came in another unit"
 
 
 def _unknown(null: NullDistribution, limits: Thresholds) -> str:

@@ -45,8 +45,10 @@ REMEDIES = {
     "null_rate": "find out why cells of this column went missing; no retraining mends that",
     "category_rate": "see whether the values of this column were changed or renamed upstream",
     "row_count": "see whether all files of the date have arrived; a rewritten date is labelled again by the next night",
-    "unit_change": "see whether the unit of this column was changed upstream, and write it to the lake as it was",
+    "unit_change": "see whether the unit of this column was changed upstream, and write it to the lake as it was; nights in "
+    "another unit count into no window and call for no retraining",
 }
+REMEDY_OF_ANOTHER_UNIT = "see what is said of the change of unit; a night in another unit calls for no retraining"
 OTHER_REMEDY = "compare this column in the report with what it was in training"
 BY_HAND = "gmmdask nightly SETTINGS --refit"
 
@@ -117,7 +119,10 @@ def alerts_of(run: Row, drift: Iterable[Row]) -> tuple[Alert, ...]:
         Its rows in `drift`.
     """
     rows = list(drift)
-    found = [_alarm(row) for row in rows if row["is_alarm"]]
+    alarms = [row for row in rows if row["is_alarm"]]
+    is_in_another_unit = any(row["statistic"] == "unit_change" for row in alarms)
+    remedies = {**REMEDIES, **({"gain": REMEDY_OF_ANOTHER_UNIT} if is_in_another_unit else {})}
+    found = [_alarm(row, remedies) for row in alarms]
     if run["verdict"] not in (None, "keep"):
         found.insert(0, _verdict(run, next((row for row in rows if row["verdict"] is not None), None)))
     if not found and run["status"] == "alert":
@@ -212,7 +217,7 @@ def message_of(run: Row, alerts: Sequence[Alert]) -> Message:
     }
 
 
-def _alarm(row: Row) -> Alert:
+def _alarm(row: Row, remedies: Mapping[str, str]) -> Alert:
     segment = None if row["segment_id"] is None else f"segment {row['segment_id']}"
     where = [segment, row["part"], row["feature"], row["category"]]
     return Alert(
@@ -222,7 +227,7 @@ def _alarm(row: Row) -> Alert:
         threshold=row["threshold"],
         unit=row["unit"],
         reason=row["reason"] or "it is beyond its threshold",
-        remedy=REMEDIES.get(row["statistic"], OTHER_REMEDY),
+        remedy=remedies.get(row["statistic"], OTHER_REMEDY),
     )
 
 

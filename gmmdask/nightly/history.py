@@ -17,8 +17,8 @@ NIGHTS = """SELECT p.dt, r.action, r.verdict, r.challenger_id, r.model_id FROM p
 CHAMPIONS = """SELECT dt, kind, champion_id, published_at FROM publications
     WHERE segmentation = $segmentation AND champion_id IS NOT NULL ORDER BY publication_id"""
 
-LABELS = f"""SELECT p.dt, p.model_id, l.partition_name, l.fingerprint FROM publications AS p
-    LEFT JOIN lineage AS l ON l.run_id = p.run_id AND l.dt = p.dt AND l.purpose = 'score'
+LABELS = f"""SELECT p.dt, p.model_id, l.partition_name, l.fingerprint, r.run_key, r.settings_hash FROM publications AS p
+    JOIN runs AS r ON r.run_id = p.run_id LEFT JOIN lineage AS l ON l.run_id = p.run_id AND l.dt = p.dt AND l.purpose = 'score'
     WHERE p.segmentation = $segmentation AND p.publication_id IN ({LATEST_LABELS})"""  # noqa: S608
 
 
@@ -82,6 +82,8 @@ class History:
         Whose labels a date has.
     files : mapping of datetime.date to frozenset of (str, str)
         Names and fingerprints of the partitions that they came from.
+    sources : mapping of datetime.date to (str, str)
+        Key of the run that gave a date its labels, and hash of that run's settings.
     reigns : tuple of Reign
         Every publication that named a champion, the latest last.
     """
@@ -89,6 +91,7 @@ class History:
     nights: Mapping[date, NightRun] = field(default_factory=dict)
     models: Mapping[date, str] = field(default_factory=dict)
     files: Mapping[date, Files] = field(default_factory=dict)
+    sources: Mapping[date, tuple[str, str]] = field(default_factory=dict)
     reigns: tuple[Reign, ...] = ()
 
     @property
@@ -148,5 +151,6 @@ def read_history(warehouse: Warehouse, segmentation: str) -> History:
         nights={row["dt"]: NightRun(**row) for row in nights},
         models={row["dt"]: row["model_id"] for row in labels},
         files={dt: frozenset(found) for dt, found in files.items()},
+        sources={row["dt"]: (row["run_key"], row["settings_hash"]) for row in labels},
         reigns=tuple(Reign(**row) for row in reigns),
     )

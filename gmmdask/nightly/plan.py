@@ -374,8 +374,11 @@ def _identified(plan: NightPlan, settings: Settings, history: History) -> NightP
     """Return the plan with its key and state.
 
     Files can come back as they were before they were rewritten. Their run was published then, but its labels are no
-    longer those in force: it runs again, under the key that follows from the old one.
+    longer those in force: it runs again, under the key that follows from the old one. A date that another run, such as
+    the first of all, gave the very labels that it would get is published already, by that run.
     """
+    if plan.kind == "repeat" and _is_in_force(plan, settings, history):
+        return replace(plan, run_key=history.sources[plan.dt][0], state="published")
     warehouse = warehouse_of(settings)
     key = run_key(plan, settings)
     while warehouse.published_run(key) is not None:
@@ -384,6 +387,16 @@ def _identified(plan: NightPlan, settings: Settings, history: History) -> NightP
         key = blake2b(key.encode(), digest_size=32).hexdigest()
     staged = staging_of(settings).complete(key[:RUN_ID_DIGITS]) is not None
     return replace(plan, run_key=key, state="staged" if staged else "due")
+
+
+def _is_in_force(plan: NightPlan, settings: Settings, history: History) -> bool:
+    """Return whether all dates have the labels of the same model, files and settings."""
+    return all(
+        history.models.get(dt) == plan.champion_id
+        and history.sources[dt][1] == settings.decisive_hash
+        and not _is_outdated(plan.lake, history, dt)
+        for dt in plan.dates
+    )
 
 
 def _is_superseded(plan: NightPlan, history: History) -> bool:

@@ -105,15 +105,22 @@ def _drift(run: Row, drift: Sequence[Row]) -> list[tuple[str, str]]:
         told.append(("Alarms", "\n".join([*alarms[:SHOWN_ALARMS], *more])))
     if decided["verdict"] != "keep":
         told.append(("Challenger", _challenger(run, decided)))
+    elif note := _beyond_verdict(run, decided):
+        told.append(("Notes", note))
     return told
 
 
 def _challenger(run: Row, decided: Row) -> str:
     """Return what became of a challenger, in the words of the gate that follow those of the verdict."""
-    told = str(run["reason"]).removeprefix(f"Verdict {decided['verdict']}: {decided['reason']}.").strip()
+    told = _beyond_verdict(run, decided)
     if run["challenger_id"] is None:
         return told or "none was trained: the settings only announce"
     return f"{run['challenger_id']}; {told}"
+
+
+def _beyond_verdict(run: Row, decided: Row) -> str:
+    """Return what the reason of a run tells after the verdict."""
+    return str(run["reason"]).removeprefix(f"Verdict {decided['verdict']}: {decided['reason']}.").strip()
 
 
 def _span(release: Release) -> str:

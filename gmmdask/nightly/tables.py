@@ -15,6 +15,7 @@ from gmmdask.nightly.outcome import Outcome
 from gmmdask.nightly.plan import NightPlan
 from gmmdask.nightly.reporting import report_uri
 from gmmdask.nightly.train import Training
+from gmmdask.nightly.untrained import untrained_note
 from gmmdask.scoring import PartitionScores, SegmentSums
 from gmmdask.settings import Settings
 from gmmdask.training.results import Candidate, GridResult
@@ -185,7 +186,7 @@ def run_row(plan: NightPlan, settings: Settings, outcome: Outcome, sums: Segment
         "kind": plan.kind,
         "status": "alert" if outcome.wants_attention else "done",
         "model_id": model.model_id,
-        **_decision(plan, outcome),
+        **_noted(_decision(plan, outcome), plan, settings, outcome),
         "started_at": plan.started_at,
         "finished_at": ended.at,
         "rows_total": ok + missing + invalid + unseen,
@@ -205,6 +206,12 @@ def run_row(plan: NightPlan, settings: Settings, outcome: Outcome, sums: Segment
         "versions": json.dumps(versions(), sort_keys=True),
         "report_uri": report_uri(settings, plan.dt, plan.run_id, has_trained=outcome.has_trained),
     }
+
+
+def _noted(decided: Row, plan: NightPlan, settings: Settings, outcome: Outcome) -> Row:
+    """Return a decision whose reason tells which settings the labels of a night do not follow yet."""
+    note = untrained_note(outcome.training.model, settings) if plan.kind == "night" else ""
+    return {**decided, "reason": f"{decided['reason']} {note}".rstrip()}
 
 
 def _decision(plan: NightPlan, outcome: Outcome) -> Row:

@@ -153,6 +153,15 @@ def test_a_change_of_unit_alarms_by_name_and_trains_nothing() -> None:
     assert verdict.window == tuple(date_of(TRAINED + 1 + n) for n in range(14))
 
 
+def test_a_window_that_does_not_fill_tells_which_nights_do_not_count() -> None:
+    """Chosen are the quiet ones alone."""
+    reason = "window not full: 3 of 14 nights since the last training"
+    assert judged(quiet(3)).reason == reason
+    assert judged([*quiet(3), *in_feet(quiet(2))]).reason == (
+        f"{reason}; 2 nights were left out because a feature came in another unit"
+    )
+
+
 def test_nights_in_another_unit_leave_the_window_after_it_was_mended() -> None:
     verdict = judged([*quiet(10), *in_feet(quiet(3)), *quiet(4)])
     assert (verdict.decision, len(verdict.window), len(verdict.left_out)) == ("keep", 14, 3)

@@ -85,6 +85,13 @@ def test_a_verdict_comes_first_with_its_number_and_what_became_of_it(challenger,
     assert second.what == "null rate"
 
 
+def test_a_night_in_another_unit_is_promised_no_retraining():
+    alarm = {**NULLS, "statistic": "gain"}
+    assert "call for a retraining" in of(RUN, alarm)[0].remedy
+    told = of(RUN, alarm, {**NULLS, "statistic": "unit_change"})
+    assert [("no retraining" in alert.remedy, "will call" in alert.remedy) for alert in told] == [(True, False)] * 2
+
+
 def test_a_status_without_any_number_is_an_alert_too():
     (alert,) = of({**RUN, "status": "alert", "reason": "every candidate was disqualified"})
     assert alert.line.startswith("the outcome of the run: every candidate was disqualified. To do:")

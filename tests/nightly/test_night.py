@@ -280,12 +280,28 @@ def test_repeating_an_earlier_date_changes_no_champion(world):
     write_day(root, 3)
     run_night(settings)
     champion = rows(settings, "champion")
+    write_day(root, 0, birds(77))
     night = run_night(settings, day(0))
-    assert (night.plan.action, night.plan.kind) == ("keep", "repeat")
+    assert (night.plan.action, night.plan.kind, night.plan.state) == ("keep", "repeat", "due")
     assert rows(settings, "champion") == champion
     assert {row["run_id"] for row in rows(settings, "current_assignments") if row["dt"] == day(0)} == {
         night.plan.run_id
     }
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_date_that_the_first_run_published_is_left_alone_until_files_or_settings_change(world, number):
+    root, settings = world
+    first = rows(settings, "runs")[0]["run_id"]
+    write_day(root, 3)
+    run_night(settings)
+    night = run_night(settings, day(number), engines=no_engine)
+    assert (night.plan.state, night.plan.run_id, night.release) == ("published", first, None)
+    assert plan_night(settings, day(number), refit=False).overdue == ()
+    write_settings(root, {"n_components = [1, 2, 3]": "n_components = [1, 2]"})
+    assert plan_night(load_settings(root / "birds.toml"), day(number)).state == "due"
+    write_day(root, number, birds(77))
+    assert plan_night(settings, day(number)).state == "due"
 
 
 def test_a_night_that_never_sees_later_dates_is_the_same_with_them(world, tmp_path):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from gmmdask.errors import InvalidInputError, WarehouseError
 from gmmdask.nightly import plan_night, publish_night, run_night, score_night, train_model
 from gmmdask.nightly.engines import open_engine
 from gmmdask.nightly.plan import staging_of
+from gmmdask.nightly.summary import print_night
 from gmmdask.settings import Settings, load_settings
 from tests.nightly.lakes import ROWS, birds, day, files_below, replaced, write_day, write_settings, write_world
 from tests.nightly.test_night import contents, copied, is_held_out, rows
@@ -69,6 +72,32 @@ def test_a_refit_of_an_earlier_date_is_refused_and_nothing_is_written(world):
     with pytest.raises(InvalidInputError, match="2024-01-01 is before the last night, 2024-01-03"):
         run_night(settings, day(0), refit=True)
     assert {path: (root / path).read_bytes() for path in files_below(root)} == before
+
+
+def test_changed_preparation_and_grid_are_told_until_a_champion_is_trained_with_them(world):
+    root, settings = world
+    write_day(root, number := len(list((root / "lake").iterdir())))
+    assert "--refit" not in (quiet := run_night(settings)).release.tables["runs"]["reason"][0].as_py()
+    write_settings(
+        root, {"[grid]\nn_components = [1, 2, 3]": '[preparation]\nscale = "minmax"\n[grid]\nn_components = [2]'}
+    )
+    changed = load_settings(root / "birds.toml")
+    write_day(root, number + 1)
+    night = run_night(changed)
+    model_id = night.release.publications[0].model_id
+    assert model_id == quiet.release.publications[0].model_id
+    told = (
+        f"[preparation] and [grid] differ from those that model {model_id} was trained with; they take effect when a new "
+        "champion is trained (--refit)."
+    )
+    assert night.release.tables["runs"]["reason"][0].as_py().endswith(told)
+    console = Console(file=io.StringIO(), width=300)
+    print_night(night, changed, console)
+    assert told in console.file.getvalue()
+    write_day(root, number + 2)
+    run_night(changed, refit=True)
+    write_day(root, number + 3)
+    assert "--refit" not in run_night(changed).release.tables["runs"]["reason"][0].as_py()
 
 
 def test_other_features_than_the_champions_ask_for_a_refit(world):

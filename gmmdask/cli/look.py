@@ -13,7 +13,7 @@ from gmmdask.cli.running import SettingsFile, Verbose, run
 def report(
     settings: SettingsFile,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output", "-o", help="Where to write; by default where the settings put reports.", show_default=False
         ),
@@ -34,7 +34,7 @@ def report(
 def trend(
     settings: SettingsFile,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--output", "-o", help="Where to write; by default NAME-trend.html.", show_default=False),
     ] = None,
     verbose: Verbose = False,
@@ -66,9 +66,10 @@ def tidy(settings: SettingsFile, verbose: Verbose = False) -> None:
 
 def export(
     settings: SettingsFile,
-    file: Annotated[Path, typer.Argument(help="The joblib file to write.", show_default=False)],
+    file: Annotated[str, typer.Argument(help="The joblib file to write, or its address.", show_default=False)],
     model: Annotated[
-        str | None, typer.Option(help="Id of a model of the registry; by default the champion.", show_default=False)
+        str | None,
+        typer.Option(help="The beginning of its id, or previous; by default the champion.", show_default=False),
     ] = None,
     verbose: Verbose = False,
 ) -> None:
@@ -96,7 +97,7 @@ def init(
     run(lambda: _write_settings(uri, output, id_column, force))
 
 
-def _write_report(path: Path, output: Path | None, run_id: str | None) -> None:
+def _write_report(path: Path, output: str | None, run_id: str | None) -> None:
     from gmmdask.settings import load_settings
 
     settings = load_settings(path)
@@ -105,7 +106,7 @@ def _write_report(path: Path, output: Path | None, run_id: str | None) -> None:
     typer.echo(report_night(settings, output, run_id))
 
 
-def _write_trend(path: Path, output: Path | None) -> None:
+def _write_trend(path: Path, output: str | None) -> None:
     from gmmdask.settings import load_settings
 
     settings = load_settings(path)
@@ -136,7 +137,7 @@ def _tidy(path: Path) -> None:
     typer.echo(f"Removed {gone.rows:,} rows of superseded labels and {gone.attempts:,} abandoned attempts.")
 
 
-def _export(path: Path, file: Path, model: str | None) -> None:
+def _export(path: Path, file: str, model: str | None) -> None:
     from gmmdask.settings import load_settings
 
     settings = load_settings(path)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
 import joblib
 
-from gmmdask.errors import StorageError, UnknownNameError
+from gmmdask.errors import UnknownNameError
+from gmmdask.nightly.champions import find_model
 from gmmdask.nightly.model import load_night_model
 from gmmdask.nightly.plan import warehouse_of
 from gmmdask.settings import Settings
+from gmmdask.storage import created, has_folders, open_storage, reaching
 
 
-def export_night_model(settings: Settings, path: Path, model_id: str | None = None) -> str:
+def export_night_model(settings: Settings, path: str | Path, model_id: str | None = None) -> str:
     """Write a model of the segmentation as a scikit-learn pipeline, with joblib, and return the model's id.
 
     Readers of the file see the old one or the new one, never a part.
@@ -23,15 +23,15 @@ def export_night_model(settings: Settings, path: Path, model_id: str | None = No
     Parameters
     ----------
     settings : Settings
-    path : Path
-        A file on this machine; its folder is made.
+    path : str or Path
+        A file on this machine, whose folder is made, or an address, opened with the storage options of the registry.
     model_id : str, optional
-        By default the champion.
+        The beginning of its id, or champion, or previous; by default the champion.
 
     Raises
     ------
     UnknownNameError
-        No model is in force yet.
+        No model is in force yet, or none is called so.
     StorageError
         The model is not in the registry, or the file cannot be written.
     InvalidInputError
@@ -39,18 +39,16 @@ def export_night_model(settings: Settings, path: Path, model_id: str | None = No
     """
     from gmmdask.models import export_pipeline  # brings scikit-learn, which nights that keep their champion do without
 
-    chosen = model_id or _champion(settings)
+    chosen = _champion(settings) if model_id is None else find_model(settings, model_id)
     pipeline = export_pipeline(load_night_model(settings, chosen).segments)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:  # a name would let joblib choose a compression by its ending
+    uri = str(path)
+    options = settings.registry.storage_options if "://" in uri else {}
+    filesystem, place = open_storage(uri, options)
+    with reaching(uri, options, f"model {chosen} cannot be written: "):
+        if has_folders(filesystem):
+            filesystem.makedirs(place.rpartition("/")[0], exist_ok=True)
+        with created(filesystem, place) as file:  # a name would let joblib choose a compression by its ending
             joblib.dump(pipeline, file)
-        unfinished.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise StorageError(f"model {chosen} cannot be written to {path}: {error}") from error
     return chosen
 
 

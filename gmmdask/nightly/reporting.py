@@ -85,14 +85,15 @@ def _missing(settings: Settings, at: Callable[[str], None]) -> Iterator[Report]:
                 return  # what keeps this one from being written most often keeps the others too
 
 
-def report_night(settings: Settings, path: Path | None = None, run_id: str | None = None) -> str:
+def report_night(settings: Settings, path: str | Path | None = None, run_id: str | None = None) -> str:
     """Write the report of a run, whether or not there is one already, and return where it lies.
 
     Parameters
     ----------
     settings : Settings
-    path : Path, optional
-        A file on this machine; by default where the run's own report belongs.
+    path : str or Path, optional
+        A file on this machine, or an address, opened with the storage options of the reports; by default where the run's
+        own report belongs.
     run_id : str, optional
         By default the run published last.
 
@@ -111,7 +112,7 @@ def report_night(settings: Settings, path: Path | None = None, run_id: str | Non
         raise UnknownNameError(f"nothing was published of a segmentation {name!r}; run a night first")
     found = _run(settings, run)
     uri = str(path) if path else found["report_uri"] or _address(settings, found["dt"], run)
-    _write(settings, uri, run, pass_by, options={} if path else None)
+    _write(settings, uri, run, pass_by, options=options_for(settings, str(path)) if path else None)
     return uri
 
 
@@ -188,6 +189,11 @@ def _is_there(settings: Settings, uri: str) -> bool:
 def _address(settings: Settings, dt: date, run_id: str) -> str:
     folder = str(settings.report.uri).rstrip("/")
     return f"{folder}/{settings.segmentation.name}/{dt}-{run_id}.html"
+
+
+def options_for(settings: Settings, uri: str) -> dict[str, Any]:
+    """Return the storage options of the reports for an address, and none for a path on this machine."""
+    return settings.report.storage_options if "://" in uri else {}
 
 
 def patience_of(settings: Settings) -> float:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gmmdask.errors import UnknownNameError
 from gmmdask.nightly.plan import warehouse_of
-from gmmdask.nightly.reporting import patience_of, reason_of
+from gmmdask.nightly.reporting import options_for, patience_of, reason_of
 from gmmdask.settings import Settings
 from gmmdask.warehouse.port import pass_by
 
@@ -62,23 +63,24 @@ def renew_trend(settings: Settings, *, at: Callable[[str], None] = pass_by) -> T
     return Trend(uri=uri)
 
 
-def _write(settings: Settings, uri: str) -> None:
+def _write(settings: Settings, uri: str, options: Mapping[str, Any] | None = None) -> None:
     from gmmdask.report.layout import write_page  # plotly takes a second
     from gmmdask.report.trend import render_trend
 
     name = settings.segmentation.name
     page = render_trend(warehouse_of(settings, patience_of(settings)), name)
-    write_page(page, uri, f"the trend of {name!r}", settings.report.storage_options)
+    write_page(page, uri, f"the trend of {name!r}", settings.report.storage_options if options is None else options)
 
 
-def write_trend(settings: Settings, path: Path | None = None) -> Path:
-    """Write the trend page and return its path; nothing but the warehouse is read.
+def write_trend(settings: Settings, path: str | Path | None = None) -> str:
+    """Write the trend page and return where it lies; nothing but the warehouse is read.
 
     Parameters
     ----------
     settings : Settings
-    path : Path, optional
-        By default the segmentation's name in the working directory; an older page is replaced.
+    path : str or Path, optional
+        A file on this machine, or an address, opened with the storage options of the reports; by default the segmentation's
+        name in the working directory. An older page is replaced.
 
     Raises
     ------
@@ -87,7 +89,6 @@ def write_trend(settings: Settings, path: Path | None = None) -> Path:
     StorageError
         The file cannot be written.
     """
-    from gmmdask.report.trend import write_trend_page
-
-    name = settings.segmentation.name
-    return write_trend_page(warehouse_of(settings), name, path or Path(f"{name}-trend.html"))
+    uri = str(path or f"{settings.segmentation.name}-trend.html")
+    _write(settings, uri, options_for(settings, uri))
+    return uri

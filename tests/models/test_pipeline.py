@@ -292,7 +292,7 @@ def test_an_export_that_is_not_possible_is_told_in_a_sentence(tmp_path: Path) ->
     run_night(settings)
     unknown = CliRunner().invoke(app, [*arguments, "--model", "feedfacefeedface"])
     assert unknown.exit_code == 1
-    assert "registry/birds/feedfacefeedface" in unknown.stderr
+    assert "there is no model 'feedfacefeedface'" in unknown.stderr
     blocked = CliRunner().invoke(app, [*arguments[:2], str(tmp_path)])
     assert blocked.exit_code == 1
     assert "cannot be written" in blocked.stderr

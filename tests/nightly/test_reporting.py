@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 from pathlib import Path
 
@@ -10,10 +11,19 @@ import fsspec
 import numpy as np
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 import gmmdask.report
-from gmmdask.errors import GmmdaskError
-from gmmdask.nightly import load_night_model, name_segment, rescore_dates, run_night, write_missing_reports
+from gmmdask.cli import app
+from gmmdask.errors import GmmdaskError, UnknownNameError
+from gmmdask.nightly import (
+    export_night_model,
+    load_night_model,
+    name_segment,
+    rescore_dates,
+    run_night,
+    write_missing_reports,
+)
 from gmmdask.nightly.reporting import LOOKED_BACK, report_night
 from gmmdask.nightly.summary import print_night
 from gmmdask.nightly.trend import write_trend
@@ -67,11 +77,33 @@ def test_a_lost_model_is_named(tmp_path: Path):
 
 def test_the_trend_is_written_from_the_warehouse_alone_and_replaced_by_the_next(published, tmp_path: Path):
     settings, _ = published
-    path = write_trend(settings, tmp_path / "trend.html")
+    path = Path(write_trend(settings, tmp_path / "trend.html"))
     first = path.read_text(encoding="utf-8")
     assert "2024-01-01" in first
-    assert write_trend(settings, path).read_text(encoding="utf-8") == first
+    assert Path(write_trend(settings, path)).read_text(encoding="utf-8") == first
     assert [found.name for found in tmp_path.iterdir()] == ["trend.html"]
+
+
+@pytest.mark.parametrize("name", ["report", "trend", "export"])
+def test_pages_and_models_can_be_written_to_an_address(published, tmp_path: Path, monkeypatch, name: str):
+    """The store stands in for a bucket; no folder of the address's name appears here."""
+    settings, _ = published
+    monkeypatch.chdir(tmp_path)
+    file = str(Path(settings.source.uri).parent / "birds.toml")
+    address = f"memory://bucket-{name}/there/page"
+    done = CliRunner().invoke(app, [name, file, *([] if name == "export" else ["-o"]), address])
+    assert done.exit_code == 0, done.stderr
+    assert address in done.stdout
+    assert fsspec.filesystem("memory").size(f"/bucket-{name}/there/page") > 1_000
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("model", ["", "../../x", "ffffffffffff"])
+def test_a_model_that_is_not_known_is_not_exported(published, tmp_path: Path, model: str):
+    settings, _ = published
+    with pytest.raises(UnknownNameError, match=f"there is no model '{re.escape(model)}'"):
+        export_night_model(settings, tmp_path / "model.joblib", model)
+    assert list(tmp_path.iterdir()) == []
 
 
 WRITTEN = {'reports = "none"': ""}
@@ -244,7 +276,7 @@ def test_every_night_renews_the_trend_page_beside_its_reports(first, tmp_path):
     night = run_night(settings)
     assert (night.trend.uri, night.trend.trouble) == (str(page), "")
     before = page.read_text(encoding="utf-8")
-    assert before == write_trend(settings, tmp_path / "asked.html").read_text(encoding="utf-8")
+    assert before == Path(write_trend(settings, tmp_path / "asked.html")).read_text(encoding="utf-8")
     page.unlink()
     run_night(settings, engines=no_engine)  # as after a night that was killed before it wrote the page
     assert page.read_text(encoding="utf-8") == before

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,12 @@ SAMPLE_ROWS = 2_000
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fitted:
-    """Components as they were fitted, what pass 0 found, and what there is to object."""
+    """Components as they were fitted, what pass 0 found, what there is to object, and settings that a predecessor learned by."""
 
     segments: SegmentModel
     survey: Survey
     objection: str = ""
+    inherited: Mapping[str, Any] = field(default_factory=dict)
 
 
 def finish_model(
@@ -128,7 +130,7 @@ def _provenance(plan: NightPlan, settings: Settings, fitted: Fitted) -> dict[str
         "dates": [plan.training_lake.dates[0], plan.training_lake.dates[-1]],
         "training_rows": fitted.survey.moments.n_rows,
         "manifest_fingerprint": plan.training_lake.fingerprint,
-        "settings": settings.decisive,
+        "settings": {**settings.decisive, **fitted.inherited},
         "numeric_fingerprint": fingerprint(),
         "objection": fitted.objection,
     }

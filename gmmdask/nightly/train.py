@@ -20,6 +20,7 @@ from gmmdask.nightly.history import read_history
 from gmmdask.nightly.model import NightModel, load_night_model
 from gmmdask.nightly.plan import NightPlan, warehouse_of
 from gmmdask.nightly.preparing import learn_recipe, survey_rows
+from gmmdask.nightly.untrained import INHERITED
 from gmmdask.preparation import Recipe
 from gmmdask.scoring import SegmentModel
 from gmmdask.settings import Settings
@@ -170,9 +171,10 @@ def warm_start(
     objection = _objection(state, settings.grid.reg_covar)
     parameters = old.parameters if state.status == "degenerate" else state.parameters
     segments = replace(old, parameters=parameters)
-    model = finish_model(
-        plan, settings, engine, Fitted(segments=segments, survey=survey, objection=objection), champion
-    )
+    learned_by = champion.provenance.get("settings", {})
+    inherited = {name: learned_by[name] for name in INHERITED if name in learned_by}
+    result = Fitted(segments=segments, survey=survey, objection=objection, inherited=inherited)
+    model = finish_model(plan, settings, engine, result, champion)
     at("watch learned")
     return Training(
         model=model,

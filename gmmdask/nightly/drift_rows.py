@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from math import inf
 from typing import Any
 
 from gmmdask.monitoring import FeatureAlarm, Gain, Verdict
@@ -12,6 +13,7 @@ from gmmdask.nightly.watch import Watched
 
 Row = dict[str, Any]
 NATS = "nats per row"
+_PART_NAMES = {part: f"tonight_{part}" for part in PARTS}
 
 
 def drift_rows(watched: Watched, dt: date) -> list[Row]:
@@ -25,8 +27,8 @@ def drift_rows(watched: Watched, dt: date) -> list[Row]:
     segment_ids = watched.champion.segments.segment_ids
     return [
         *_window_rows(watched.verdict, dt, segment_ids),
+        *_unit_rows(watched, dt),  # what explains the others comes first
         *_night_rows(watched.verdict, dt, segment_ids, watched.rows),
-        *_unit_rows(watched, dt),
         *(_feature_row(alarm, dt, watched.rows) for alarm in watched.alarms),
     ]
 
@@ -54,18 +56,22 @@ def _night_rows(verdict: Verdict, dt: date, segment_ids: Sequence[int], rows: in
     if verdict.tonight is None:
         return
     common: Row = {"dt": dt, "scope": "night", "window_start": dt, "rows": rows, "statistic": "gain", "unit": NATS}
-    for part in (None, *PARTS):
-        name = "tonight" if part is None else f"tonight_{part}"
-        value, threshold = verdict.numbers[name], verdict.numbers.get(f"{name}_limit")
-        told = f"tonight's {part or 'gain'}{' part' if part else ''} of"
-        yield {
-            **common,
-            "part": part,
-            "value": value,
-            "threshold": threshold,
-            "is_alarm": threshold is not None and value > threshold,
-            "reason": next((alert for alert in verdict.alerts if alert.startswith(told)), None),
-        }
+    numbers = verdict.numbers
+    over = {name: numbers[name] > numbers.get(f"{name}_limit", inf) for name in ("tonight", *_PART_NAMES.values())}
+    yield {
+        **common,
+        "value": numbers["tonight"],
+        "threshold": numbers.get("tonight_limit"),
+        "is_alarm": over["tonight"],
+        "reason": "; ".join(verdict.alerts) if over["tonight"] else None,
+    }
+    for part, name in _PART_NAMES.items():
+        # What the whole night says already is not said again.
+        is_alarm = over[name] and not over["tonight"]
+        reason = next((alert for alert in verdict.alerts if alert.startswith(f"tonight's {part} part")), None)
+        limit = numbers.get(f"{name}_limit")
+        row = {**common, "part": part, "value": numbers[name], "threshold": limit, "is_alarm": is_alarm}
+        yield {**row, "reason": reason if is_alarm else None}
     yield from _parts(common, verdict.tonight, segment_ids)
 
 

@@ -73,7 +73,7 @@ def _print_nothing(night: Night, settings: Settings, console: Console) -> None:
         return
     console.print(
         f"Nothing to do: {plan.dt} of [bold]{settings.segmentation.name}[/] is published as run {plan.run_id}, "
-        "and neither its files nor the settings have changed since."
+        "and neither its files nor these settings have changed since that run."
     )
 
 

@@ -109,8 +109,10 @@ def test_a_lasting_change_is_alerted_in_its_first_night_and_trained_for_when_the
         row
         for row in rows(settings, "drift")
         if (row["dt"], row["scope"], row["statistic"], row["segment_id"]) == (day(TRAINED), "night", "gain", None)
+        and row["part"] is None
     ]
     assert tonight["is_alarm"]
+    assert tonight["value"] > tonight["threshold"]
     run = full_night(settings, tmp_path)
     assert run["verdict"] == run["action"] == "refit"
     assert run["challenger_id"] == run["model_id"] != alerted["model_id"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from gmmdask.lake import Lake
 from gmmdask.warehouse import Warehouse
 from gmmdask.warehouse.views import LATEST_LABELS
 
@@ -119,6 +120,18 @@ class History:
     def last_night(self) -> date:
         """Date of the last night; `date.min` where there was none."""
         return max(self.nights, default=date.min)
+
+    def is_outdated(self, lake: Lake, dt: date) -> bool:
+        """Return whether a date's labels are missing, or come from other files than the lake has now."""
+        present = frozenset((file.path, file.fingerprint) for file in lake.files if file.date == dt.isoformat())
+        return self.files.get(dt) != present
+
+    def is_in_force(self, lake: Lake, dates: Iterable[date], model_id: str | None, settings_hash: str) -> bool:
+        """Return whether all dates have the labels of this model, of their present files and of these settings."""
+        return all(
+            self.models.get(dt) == model_id and self.sources[dt][1] == settings_hash and not self.is_outdated(lake, dt)
+            for dt in dates
+        )
 
     def last_attempt(self, before: date) -> NightRun | None:
         """Return the last night before a date that trained a model, promoted or not; None where none did."""

@@ -201,7 +201,7 @@ def plan_rescore(settings: Settings, first: date, last: date, *, now: Callable[[
                 f"no date of {settings.segmentation.name!r} from {first} to {last} was published, so none can be rescored; "
                 f"the lake has {lake.dates[0]} to {lake.dates[-1]}"
             )
-        outdated = [dt for dt in published if history.models[dt] != champion or _is_outdated(lake, history, dt)]
+        outdated = [dt for dt in published if history.models[dt] != champion or history.is_outdated(lake, dt)]
         plan = NightPlan(
             run_key="",
             dt=published[-1],
@@ -377,7 +377,7 @@ def _identified(plan: NightPlan, settings: Settings, history: History) -> NightP
     longer those in force: it runs again, under the key that follows from the old one. A date that another run, such as
     the first of all, gave the very labels that it would get is published already, by that run.
     """
-    if plan.kind == "repeat" and _is_in_force(plan, settings, history):
+    if plan.kind == "repeat" and history.is_in_force(plan.lake, plan.dates, plan.champion_id, settings.decisive_hash):
         return replace(plan, run_key=history.sources[plan.dt][0], state="published")
     warehouse = warehouse_of(settings)
     key = run_key(plan, settings)
@@ -389,23 +389,13 @@ def _identified(plan: NightPlan, settings: Settings, history: History) -> NightP
     return replace(plan, run_key=key, state="staged" if staged else "due")
 
 
-def _is_in_force(plan: NightPlan, settings: Settings, history: History) -> bool:
-    """Return whether all dates have the labels of the same model, files and settings."""
-    return all(
-        history.models.get(dt) == plan.champion_id
-        and history.sources[dt][1] == settings.decisive_hash
-        and not _is_outdated(plan.lake, history, dt)
-        for dt in plan.dates
-    )
-
-
 def _is_superseded(plan: NightPlan, history: History) -> bool:
     if plan.kind in CHAMPION_CHANGES and history.champion != plan.champion_id:
         return True
     if plan.kind == "rescore" and any(history.models.get(dt) != plan.champion_id for dt in plan.dates):
         return True
     dates = (plan.dt,) if plan.kind == "night" else plan.dates
-    return any(_is_outdated(plan.lake, history, dt) for dt in dates)
+    return any(history.is_outdated(plan.lake, dt) for dt in dates)
 
 
 def _overdue(lake: Lake, history: History, night: date, published: Collection[date]) -> tuple[date, ...]:
@@ -413,12 +403,7 @@ def _overdue(lake: Lake, history: History, night: date, published: Collection[da
     if not history.nights:
         return ()
     earlier = (dt for dt in _dates(lake) if dt < night and dt not in published)
-    return tuple(dt for dt in earlier if _is_outdated(lake, history, dt))
-
-
-def _is_outdated(lake: Lake, history: History, dt: date) -> bool:
-    present = frozenset((file.path, file.fingerprint) for file in lake.files if file.date == dt.isoformat())
-    return history.files.get(dt) != present
+    return tuple(dt for dt in earlier if history.is_outdated(lake, dt))
 
 
 def _dates(lake: Lake) -> tuple[date, ...]:

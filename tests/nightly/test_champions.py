@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from gmmdask.errors import InvalidInputError, UnknownNameError
 from gmmdask.nightly import run_night
 from gmmdask.nightly.champions import differences, find_model, list_models, promote_model, rollback_champion
-from gmmdask.nightly.model import load_night_model
+from gmmdask.nightly.model import load_night_model, save_night_model
 from gmmdask.settings import Settings, load_settings
 from tests.nightly.lakes import birds, day, write_day, write_settings, write_world
 from tests.nightly.test_night import contents, copied, rows
@@ -200,3 +201,14 @@ def test_what_two_models_differ_in_is_told_segment_by_segment(world):
     )
     told = differences(old, new)
     assert sum(line.startswith("segment 1: weight") for line in told) == 1
+
+
+def test_a_model_that_was_disqualified_is_refused_with_the_reason(world):
+    _, settings = world
+    model = load_night_model(settings, champion(settings))
+    collapsed = replace(model, provenance={**model.provenance, "objection": "a covariance became singular on the way"})
+    save_night_model(settings, collapsed)
+    before = contents(settings)
+    with pytest.raises(InvalidInputError, match=r"was disqualified \(a covariance became singular on the way\)"):
+        promote_model(settings, collapsed.model_id)
+    assert contents(settings) == before

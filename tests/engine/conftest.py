@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 
 import dask
@@ -52,11 +53,23 @@ def nothing_left() -> Callable[[Client], None]:
     """Give an assertion that no task of ours is known to the scheduler any more."""
 
     def check(client: Client) -> None:
-        # Messages to the scheduler keep their order: once this came back, all that was said before is done.
-        client.submit(int, pure=False).result()
-        assert client.run_on_scheduler(our_tasks) == []
+        assert tasks_left(client, lambda keys: not keys) == []
 
     return check
+
+
+def tasks_left(client: Client, is_settled: Callable[[list[str]], bool], patience: float = 20.0) -> list[str]:
+    """Return our tasks that the scheduler knows, as soon as they are settled, or after so many seconds as they are.
+
+    Every look is a round trip; a future that is given up from another thread is told to the scheduler when that runs.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        # Messages to the scheduler keep their order: once this came back, all that was said before is done.
+        client.submit(int, pure=False).result()
+        found: list[str] = client.run_on_scheduler(our_tasks)
+        if is_settled(found) or time.monotonic() > deadline:
+            return found
 
 
 def our_tasks(dask_scheduler: Scheduler) -> list[str]:

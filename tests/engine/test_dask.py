@@ -16,7 +16,7 @@ from gmmdask.engine.dask import DaskEngine, connect
 from gmmdask.engine.witness import SOURCES, MemorySource, expected, witness
 from gmmdask.errors import ClusterError
 from gmmdask.source import Leaf
-from tests.engine.conftest import our_tasks
+from tests.engine.conftest import tasks_left
 from tests.engine.faults import READS, SUMMARIES, CountingSource, always_dying, interrupting_witness
 
 ClientOf = Callable[[int, int], Client]
@@ -96,9 +96,9 @@ def test_a_pass_gives_back_all_but_the_held_data(client_of: ClientOf, nothing_le
     client = client_of(2, 2)
     with DaskEngine(client, rows_per_task=8).hold(MANY) as data:
         data.map_reduce(witness, name="one")
-        client.submit(int, pure=False).result()
-        left = client.run_on_scheduler(our_tasks)
-        assert {key.split("-")[1] for key in left} == {"share", "read"}
+        expected = {"share", "read"}
+        left = tasks_left(client, lambda keys: {key.split("-")[1] for key in keys} == expected)
+        assert {key.split("-")[1] for key in left} == expected
     nothing_left(client)
 
 

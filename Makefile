@@ -65,8 +65,19 @@ nights: $(INSTALLED) demo/lake  ## Run the N nights that follow; the first of al
 year: $(INSTALLED) demo/lake  ## Run the nights of a year into demo/year and draw their trend; goes on where it stopped
 	$(VENV)/bin/python -m infra.year
 
+# Two processes for two cores: the nights and what they stand on in one, all else in the other. With ARGS: one process.
+PYTEST := $(VENV)/bin/python -m pytest --benchmark-disable
+NIGHTS := tests/nightly tests/training tests/warehouse
+OTHERS := tests gmmdask $(wildcard benchmarks/test_*.py) $(NIGHTS:%=--ignore=%)
+
 test: $(INSTALLED)  ## Run the whole test suite, doctests and small benchmarks included
-	$(VENV)/bin/python -m pytest --benchmark-disable tests gmmdask $(wildcard benchmarks/test_*.py) $(ARGS)
+ifeq ($(ARGS),)
+	@mkdir -p build; $(PYTEST) $(NIGHTS) >build/tests-nights.log 2>&1 & nights=$$!; \
+	$(PYTEST) $(OTHERS); status=$$?; \
+	wait $$nights || status=$$?; cat build/tests-nights.log; exit $$status
+else
+	$(PYTEST) tests gmmdask $(wildcard benchmarks/test_*.py) $(ARGS)
+endif
 
 check: lint format types layers mathematics  ## Run every check below; with --keep-going all of them, whatever fails
 

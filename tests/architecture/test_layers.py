@@ -41,8 +41,7 @@ def gmmdask_imports(path: Path) -> set[str]:
 def test_the_mathematics_imports_only_its_three_libraries(path):
     tops = {name.partition(".")[0] for name in imported_modules(path)}
     assert tops - set(sys.stdlib_module_names) - MATHEMATICS <= {"gmmdask"}
-    # Numba keeps compiled kernels on disk, and one module sees to it that they are those of the sources.
-    assert tops & (NOT_IN_MATHEMATICS - ({"pathlib", "os"} if path.stem == "freshness" else set())) == set()
+    assert tops & NOT_IN_MATHEMATICS == set()
     assert all(name.startswith(("gmmdask.mixture", "gmmdask.errors")) for name in gmmdask_imports(path))
 
 

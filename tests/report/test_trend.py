@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gmmdask.errors import StorageError, UnknownNameError, WarehouseError
-from gmmdask.report.trend import render_trend, write_trend_page
+from gmmdask.report.layout import write_page
+from gmmdask.report.trend import render_trend
 from gmmdask.report.trend.figures import figures, reaches
 from gmmdask.report.trend.findings import Day
 from gmmdask.report.trend.reading import read_trend
@@ -207,7 +208,7 @@ def test_a_segmentation_of_which_nothing_was_published_is_an_error(short, tmp_pa
     with pytest.raises(UnknownNameError, match="'orders'"):
         read_trend(short, "orders")
     with pytest.raises(WarehouseError, match="no warehouse"):
-        write_trend_page(DuckDBFile(path=str(tmp_path / "none.duckdb")), SEGMENTATION, tmp_path / "trend.html")
+        render_trend(DuckDBFile(path=str(tmp_path / "none.duckdb")), SEGMENTATION)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -234,7 +235,9 @@ def test_names_and_reasons_from_data_are_text_and_never_markup(tmp_path):
 def test_a_page_that_cannot_be_written_is_named_and_leaves_nothing_behind(short, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StorageError, match=f"the trend of '{SEGMENTATION}'"):
-        write_trend_page(short, SEGMENTATION, tmp_path / "file" / "trend.html")
+        write_page(
+            render_trend(short, SEGMENTATION), str(tmp_path / "file" / "trend.html"), f"the trend of {SEGMENTATION!r}"
+        )
     assert [found.name for found in tmp_path.iterdir()] == ["file"]
 
 

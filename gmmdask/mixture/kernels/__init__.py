@@ -1,10 +1,5 @@
 """Numeric kernels of the pass over the data: groups of arrays in, sums out. No parameters or statistics objects, no I/O, no threads."""
 
-from gmmdask.mixture.kernels.freshness import drop_stale_code
-
-drop_stale_code(__file__)  # before anything compiled is looked for
-
-# ruff: noqa: E402
 from gmmdask.mixture.kernels.arrays import ERROR_LIMIT, Rows, Stack, Sums, empty_sums
 from gmmdask.mixture.kernels.choice import use_fused
 from gmmdask.mixture.kernels.fused import accumulate_fused

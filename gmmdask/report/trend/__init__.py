@@ -3,6 +3,6 @@
 What is read is `reading`, its values are `findings`; `story`, `tables` and `figures` tell it, `page` lays it out.
 """
 
-from gmmdask.report.trend.page import render_trend, write_trend_page
+from gmmdask.report.trend.page import render_trend
 
-__all__ = ["render_trend", "write_trend_page"]
+__all__ = ["render_trend"]

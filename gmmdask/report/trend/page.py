@@ -1,34 +1,15 @@
-"""The trend page: findings, figures and tables laid out by the template, as one file that needs nothing else."""
+"""The trend page: findings, figures and tables laid out by the template, as one text that needs nothing else."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from plotly.offline import get_plotlyjs
 
 from gmmdask.report.figures import colour
-from gmmdask.report.layout import embedded, template, write_page
+from gmmdask.report.layout import embedded, template
 from gmmdask.report.trend import story, tables
 from gmmdask.report.trend.figures import figures
 from gmmdask.report.trend.reading import read_trend
 from gmmdask.warehouse import Warehouse
-
-
-def write_trend_page(warehouse: Warehouse, segmentation: str, path: str | Path) -> Path:
-    """Write the trend of a segmentation and return where it lies; readers see the old file or the new one.
-
-    Raises
-    ------
-    UnknownNameError
-        Nothing of this segmentation was published.
-    WarehouseError
-        The warehouse cannot be read.
-    StorageError
-        The file cannot be written.
-    """
-    page = render_trend(warehouse, segmentation)
-    write_page(page, str(path), f"the trend of {segmentation!r}")
-    return Path(path)
 
 
 def render_trend(warehouse: Warehouse, segmentation: str) -> str:

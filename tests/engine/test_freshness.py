@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from gmmdask.mixture import kernels
-from gmmdask.mixture.kernels.freshness import STAMP, drop_stale_code
+from gmmdask.engine.freshness import KERNELS, STAMP, drop_stale_code
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "calling.py").write_text("def calling(): ...")
     (tmp_path / "called.py").write_text("def called(): ...")
-    drop_stale_code(str(tmp_path / "called.py"))
+    drop_stale_code(tmp_path)
     for name in ("calling.f-1.py311.nbi", "calling.f-1.py311.1.nbc", "calling.cpython-311.pyc"):
         (tmp_path / "__pycache__" / name).write_text("compiled")
     return tmp_path
@@ -25,22 +24,23 @@ def kept(folder: Path) -> set[str]:
 
 
 def test_what_was_compiled_from_these_sources_stays(folder):
-    drop_stale_code(str(folder / "called.py"))
+    drop_stale_code(folder)
     assert kept(folder) == {".nbi", ".nbc", ".pyc", ".digest"}
 
 
 @pytest.mark.parametrize("name", ["calling.py", "called.py", "new.py"])
 def test_after_a_change_to_any_file_every_compiled_function_goes(folder, name):
     (folder / name).write_text("def changed(): ...")
-    drop_stale_code(str(folder / "called.py"))
+    drop_stale_code(folder)
     assert kept(folder) == {".pyc", ".digest"}
 
 
 def test_code_of_unknown_origin_goes(folder):
     (folder / "__pycache__" / STAMP).unlink()
-    drop_stale_code(str(folder / "called.py"))
+    drop_stale_code(folder)
     assert kept(folder) == {".pyc", ".digest"}
 
 
-def test_the_kernels_are_stamped_on_import():
-    assert (Path(kernels.__file__).parent / "__pycache__" / STAMP).exists()
+def test_the_kernels_are_stamped_once_an_engine_is_imported():
+    assert (KERNELS / "__pycache__" / STAMP).exists()
+    assert (KERNELS / "stacked.py").exists()

@@ -1,8 +1,7 @@
 """Compiled kernels that are kept on disk belong to the sources that are there; others are thrown away.
 
 Numba keeps a compiled function for as long as its own file is unchanged, whatever has become of the functions that it
-calls. After a change to one of them two copies of the same sources would compute other last bits. This is the only
-module of the mathematics that touches files, as Numba itself does.
+calls. After a change to one of them two copies of the same sources would compute other last bits.
 """
 
 from __future__ import annotations
@@ -15,17 +14,20 @@ from pathlib import Path
 STAMP = "kernels.digest"
 
 
-def drop_stale_code(source: str) -> None:
+KERNELS = Path(__file__).parents[1] / "mixture" / "kernels"
+
+
+def drop_stale_code(folder: Path = KERNELS) -> None:
     """Remove the compiled functions of a folder of sources if these are not the ones that they were compiled from.
 
-    Where the folder cannot be written, nothing was kept there either.
+    Where the folder cannot be written, nothing was kept there either. Numba looks for compiled code when a function is
+    first called, so this is in time after the import of the kernels, too.
 
     Parameters
     ----------
-    source : str
-        Path of a file in the folder of the sources; Numba keeps what it compiled in `__pycache__` beside it.
+    folder : Path
+        Of the sources; Numba keeps what it compiled in `__pycache__` below it. By default that of the kernels.
     """
-    folder = Path(source).parent
     kept = folder / "__pycache__"
     stamp = kept / STAMP
     digest = blake2b(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py"))), digest_size=16).hexdigest()

@@ -67,7 +67,7 @@ year: $(INSTALLED) demo/lake  ## Run the nights of a year into demo/year and dra
 
 # Two processes for two cores: the nights and what they stand on in one, all else in the other. With ARGS: one process.
 PYTEST := $(VENV)/bin/python -m pytest --benchmark-disable
-NIGHTS := tests/nightly tests/training tests/warehouse
+NIGHTS := tests/nightly tests/training tests/warehouse tests/flows tests/services
 OTHERS := tests gmmdask $(wildcard benchmarks/test_*.py) $(NIGHTS:%=--ignore=%)
 
 test: $(INSTALLED)  ## Run the whole test suite, doctests and small benchmarks included

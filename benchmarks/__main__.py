@@ -13,6 +13,7 @@ NAMES = (
     "pass_zero",
     "scoring",
     "night_cost",
+    "first_night",
     "feature_alarms",
     "drift_rule",
 )

@@ -16,6 +16,7 @@ from benchmarks import (
     drift_rule,
     em_step,
     feature_alarms,
+    first_night,
     grid_step,
     night_cost,
     onedal,
@@ -65,7 +66,18 @@ def test_a_peers_step_leaves_the_models_as_they_were_so_that_every_round_does_th
 @pytest.mark.filterwarnings("default")  # a busy port, a slow event loop: what Dask warns of is not what is tested
 @pytest.mark.parametrize(
     "benchmark_module",
-    [em_step, grid_step, select_grid, dask_overhead, pass_zero, scoring, night_cost, feature_alarms, drift_rule],
+    [
+        em_step,
+        grid_step,
+        select_grid,
+        dask_overhead,
+        pass_zero,
+        scoring,
+        night_cost,
+        first_night,
+        feature_alarms,
+        drift_rule,
+    ],
 )
 def test_every_benchmark_prints_tables_that_fit_the_terminal(
     benchmark_module: ModuleType, capsys: pytest.CaptureFixture[str]

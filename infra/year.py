@@ -82,7 +82,7 @@ def _segments(settings: Settings, run: Mapping[str, Any]) -> str:
     if alignment is None:
         return "no segment continues"
     born = [descent.segment_id for descent in alignment.descents if descent.origin != "kept"]
-    return f"{len(alignment.segment_ids) - len(born)} segments kept, born {born or 'none'}, died {list(alignment.died) or 'none'}"
+    return f"{len(alignment.segment_ids) - len(born)} segments kept, born {born or 'none'}, died {list(alignment.ended) or 'none'}"
 
 
 def main() -> None:

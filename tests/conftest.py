@@ -6,6 +6,7 @@ The environment of the mathematics loads this file too, so the top of it imports
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -13,6 +14,9 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("developer", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.register_profile("ci", settings.get_profile("developer"), derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
+
+# A shell has what it starts in the background ignore Ctrl-C, and tests send one to themselves and to what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> list[str]:

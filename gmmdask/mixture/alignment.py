@@ -28,6 +28,7 @@ DECIMALS = 9
 """Overlaps are compared after rounding, so that no last bit of a sum decides an id."""
 
 Origin = Literal["kept", "born", "split", "merged"]
+Fate = Literal["kept", "split", "merged", "died"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,14 +79,34 @@ class Alignment:
         return tuple(descent.segment_id for descent in self.descents)
 
     @property
-    def died(self) -> tuple[int, ...]:
+    def ended(self) -> tuple[int, ...]:
         """Old ids that no new component has, in the old order; `departures` says where their rows went."""
         return tuple(old for old in self.old_ids if old not in self.segment_ids)
+
+    @property
+    def fates(self) -> tuple[Fate, ...]:
+        """What became of every old component: one that lost its id was split, went into a merged one, or else died."""
+        swallowed = {old for parts in self.merges.values() for old in parts}
+        return tuple(
+            "kept"
+            if old in self.segment_ids
+            else "split"
+            if old in self.splits
+            else "merged"
+            if old in swallowed
+            else "died"
+            for old in self.old_ids
+        )
 
     @property
     def departures(self) -> FloatArray:
         """Share of each old component's rows in each new one, shape (n_old, n_new); zeros where it had none."""
         return _shares(self.flow, axis=1)
+
+    @property
+    def arrivals(self) -> FloatArray:
+        """Share of each new component's rows from each old one, shape (n_old, n_new); zeros where it has none."""
+        return _shares(self.flow, axis=0)
 
     @property
     def splits(self) -> dict[int, tuple[int, ...]]:
@@ -95,7 +116,7 @@ class Alignment:
     @property
     def merges(self) -> dict[int, tuple[int, ...]]:
         """For every new id that merges old ones, those that gave more than 0.3 of its rows."""
-        return _large_parts(_shares(self.flow, axis=0).T, self.segment_ids, self.old_ids)
+        return _large_parts(self.arrivals.T, self.segment_ids, self.old_ids)
 
     @property
     def n_moved(self) -> int:

@@ -49,6 +49,9 @@ REMEDIES = {
     "another unit count into no window and call for no retraining",
 }
 REMEDY_OF_ANOTHER_UNIT = "see what is said of the change of unit; a night in another unit calls for no retraining"
+DISTANCES = ("wasserstein", "psi", "ks")
+"""Statistics that measure one thing, how far a feature lies from where it was; the first of them is told."""
+
 OTHER_REMEDY = "compare this column in the report with what it was in training"
 BY_HAND = "gmmdask nightly SETTINGS --refit"
 
@@ -122,7 +125,7 @@ def alerts_of(run: Row, drift: Iterable[Row]) -> tuple[Alert, ...]:
     alarms = [row for row in rows if row["is_alarm"]]
     is_in_another_unit = any(row["statistic"] == "unit_change" for row in alarms)
     remedies = {**REMEDIES, **({"gain": REMEDY_OF_ANOTHER_UNIT} if is_in_another_unit else {})}
-    found = [_alarm(row, remedies) for row in alarms]
+    found = [_alarm(row, remedies) for row in _by_cause(alarms)]
     if run["verdict"] not in (None, "keep"):
         found.insert(0, _verdict(run, next((row for row in rows if row["verdict"] is not None), None)))
     if not found and run["status"] == "alert":
@@ -215,6 +218,16 @@ def message_of(run: Row, alerts: Sequence[Alert]) -> Message:
         "report": run["report_uri"],
         "alerts": [asdict(alert) for alert in alerts],
     }
+
+
+def _by_cause(alarms: Sequence[Row]) -> list[Row]:
+    """Return alarms without those that tell of one feature's move again; a change of its unit tells of it, too."""
+    moved: dict[str, str] = {row["feature"]: row["statistic"] for row in alarms if row["statistic"] == "unit_change"}
+    for statistic in DISTANCES:
+        for row in alarms:
+            if row["statistic"] == statistic:
+                moved.setdefault(row["feature"], statistic)
+    return [row for row in alarms if row["statistic"] not in DISTANCES or moved[row["feature"]] == row["statistic"]]
 
 
 def _alarm(row: Row, remedies: Mapping[str, str]) -> Alert:

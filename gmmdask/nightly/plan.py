@@ -327,7 +327,7 @@ def staging_of(settings: Settings) -> Staging:
 def _readable(settings: Settings) -> Iterator[None]:
     """Keep the warehouse open, and tell one that cannot even be read from one that only waits for a staged run."""
     try:
-        with warehouse_of(settings).kept_open():
+        with warehouse_of(settings).reading():
             yield
     except WarehouseBusyError as error:
         raise WarehouseError(f"the night cannot be planned: {error}") from error

@@ -15,6 +15,7 @@ from rich.table import Table
 from gmmdask.nightly.label import counted
 from gmmdask.nightly.model import bundle_uri
 from gmmdask.nightly.night import Night
+from gmmdask.nightly.trend import trend_uri
 from gmmdask.settings import Settings
 from gmmdask.warehouse import Release
 
@@ -197,12 +198,13 @@ def _number(value: float | None) -> str:
 def _where(settings: Settings, run: Row) -> str:
     path = _shown(settings.warehouse.uri.removeprefix("duckdb://"))
     report = f"  report     {_shown(run['report_uri'])}\n" if run["report_uri"] else ""
+    trend = f"  all nights {_shown(trend_uri(settings))}\n" if settings.report.trend else ""
     query = f"FROM current_segments WHERE segmentation = '{settings.segmentation.name}'"
     return (
         f"[bold]Where to look[/]\n"
         f"  warehouse  {path} (views current_assignments, current_segments, champion)\n"
         f"  model      {_shown(bundle_uri(settings, run['model_id']))}\n"
-        f"{report}"
+        f"{report}{trend}"
         f"  for example\n"
         f'    {_shown(sys.executable)} -c "import duckdb; duckdb.connect(\'{path}\', read_only=True).sql(\\"{query}\\").show()"'
     )

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+import numpy as np
+
 from gmmdask.nightly.drift_rows import drift_rows
 from gmmdask.nightly.model import NightModel, fingerprint, versions
 from gmmdask.nightly.outcome import Outcome
@@ -21,6 +23,9 @@ from gmmdask.settings import Settings
 from gmmdask.training.results import Candidate, GridResult
 
 Row = dict[str, Any]
+SMALLEST_PART = 0.01
+"""Share of a segment's rows, from or to, from which on a succession is recorded."""
+
 KEPT = {
     "night": "The champion {champion} was kept.",
     "repeat": "Labelled by {champion}, the champion in force before.",
@@ -56,6 +61,7 @@ def night_tables(
     return {
         "segments": segment_rows(training, sums),
         "segment_profiles": list(profile_rows(training, sums)),
+        "successions": list(succession_rows(training)),
         "grid": [] if trained is None or trained.grid is None else grid_rows(trained.grid),
         "drift": [] if watched is None else drift_rows(watched, plan.dt),
         "lineage": lineage_rows(plan, trained, scores),
@@ -93,6 +99,26 @@ def _descent(model: NightModel, position: int) -> Row:
     descent = model.alignment.descents[position]
     predecessors = json.dumps(descent.predecessors) if descent.predecessors else None
     return {"origin": descent.origin, "predecessors": predecessors, "overlap": descent.overlap}
+
+
+def succession_rows(training: Training) -> Iterator[Row]:
+    """Yield what became of the segments of the model before; nothing where none was trained, or none was before."""
+    alignment = training.model.alignment
+    if alignment is None or not training.passes:
+        return
+    departures, arrivals = alignment.departures, alignment.arrivals
+    notable = np.maximum(departures, arrivals) >= SMALLEST_PART
+    for old, (segment_id, fate) in enumerate(zip(alignment.old_ids, alignment.fates, strict=True)):
+        told = {"segment_id": segment_id, "fate": fate}
+        if not notable[old].any():
+            yield told
+        for new in np.flatnonzero(notable[old]).tolist():
+            yield {
+                **told,
+                "successor_id": alignment.segment_ids[new],
+                "departed": float(departures[old, new]),
+                "arrived": float(arrivals[old, new]),
+            }
 
 
 def profile_rows(training: Training, sums: SegmentSums) -> Iterator[Row]:

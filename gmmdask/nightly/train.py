@@ -108,26 +108,24 @@ def train_anew(
     GmmdaskError
         As `train_model`.
     """
-    began = time.perf_counter()
+    steps = _Steps(at)
     rows, survey = _surveyed(plan, settings, engine, progress)
-    at("surveyed")
+    steps.end("survey", "surveyed")
     recipe = learn_recipe(survey, settings)
     warnings = column_warnings(survey, settings)
     tell(warnings, progress)
-    learned = time.perf_counter()
     prepared = PreparedSource(source=rows, recipe=recipe, infinite="drop")
     grid = fit_grid(prepared, engine, survey.prepared(recipe), grid_spec(settings), progress)
-    at("fitted")
-    fitted = time.perf_counter()
+    steps.end("fit", "fitted")
     model = finish_model(plan, settings, engine, Fitted(segments=_segments(grid, recipe), survey=survey), champion)
-    at("watch learned")
+    steps.end("watch", "watch learned")
     return Training(
         model=model,
         grid=grid,
         rows=survey.moments.n_rows,
         lake=plan.training_lake,
         passes=grid.passes,
-        seconds={"survey": learned - began, "fit": fitted - learned, "watch": time.perf_counter() - fitted},
+        seconds=steps.seconds,
         warnings=warnings,
     )
 
@@ -150,10 +148,9 @@ def warm_start(
     GmmdaskError
         As `train_model`.
     """
-    began = time.perf_counter()
+    steps = _Steps(at)
     rows, survey = _surveyed(plan, settings, engine, progress)
-    at("surveyed")
-    learned = time.perf_counter()
+    steps.end("survey", "surveyed")
     old = champion.segments
     structure = old.parameters.structure
     spec = ModelSpec(
@@ -166,8 +163,7 @@ def warm_start(
     )
     prepared = PreparedSource(source=rows, recipe=old.recipe, infinite="drop")
     state = continue_fit(prepared, engine, old.parameters, old.reference, spec)
-    at("fitted")
-    fitted = time.perf_counter()
+    steps.end("fit", "fitted")
     objection = _objection(state, settings.grid.reg_covar)
     parameters = old.parameters if state.status == "degenerate" else state.parameters
     segments = replace(old, parameters=parameters)
@@ -175,14 +171,28 @@ def warm_start(
     inherited = {name: learned_by[name] for name in INHERITED if name in learned_by}
     result = Fitted(segments=segments, survey=survey, objection=objection, inherited=inherited)
     model = finish_model(plan, settings, engine, result, champion)
-    at("watch learned")
+    steps.end("watch", "watch learned")
     return Training(
         model=model,
         rows=survey.moments.n_rows,
         lake=plan.training_lake,
         passes=1 + state.iteration,
-        seconds={"survey": learned - began, "fit": fitted - learned, "watch": time.perf_counter() - fitted},
+        seconds=steps.seconds,
     )
+
+
+class _Steps:
+    """Seconds of the steps of a training, and the named point at the end of each."""
+
+    def __init__(self, at: Callable[[str], None]) -> None:
+        self.seconds: dict[str, float] = {}
+        self._at, self._began = at, time.perf_counter()
+
+    def end(self, step: str, point: str) -> None:
+        """End a step; the next begins."""
+        began, self._began = self._began, time.perf_counter()
+        self.seconds[step] = self._began - began
+        self._at(point)
 
 
 def _surveyed(

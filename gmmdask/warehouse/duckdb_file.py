@@ -20,7 +20,7 @@ from gmmdask.warehouse.checks import check_elsewhere, check_staged, register_sta
 from gmmdask.warehouse.connection import Limits, Patience, create_file, opened
 from gmmdask.warehouse.files import uris
 from gmmdask.warehouse.names import check_nameable, checked_name
-from gmmdask.warehouse.port import pass_by
+from gmmdask.warehouse.port import Queries, pass_by
 from gmmdask.warehouse.release import Release, StagedRows
 from gmmdask.warehouse.schema import conform, create_table, create_view, quote
 from gmmdask.warehouse.staging import STAGED_ASSIGNMENTS
@@ -154,25 +154,19 @@ class DuckDBFile:
         """Return the run published under a key; see `Warehouse.published_run`."""
         return self._value("SELECT run_id FROM runs WHERE run_key = $run_key", {"run_key": run_key})
 
-    @contextmanager
-    def kept_open(self) -> Iterator[None]:
-        """Keep the file open for reading: see `Warehouse.kept_open`. DuckDB opens it once for all of a process."""
-        if not Path(self.path).exists():
-            yield
-            return
-        with opened(self.path, limits=self.limits, patience=self.patience, read_only=True):
-            yield
-
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the result of a query; see `Warehouse.query`."""
+        if not Path(self.path).exists():
+            raise WarehouseError(f"there is no warehouse {self.path} yet: the first published run creates it")
         with self.reading() as connection:
             return connection.query(sql, parameters)
 
     @contextmanager
-    def reading(self) -> Iterator[OpenFile]:
-        """Hold the file open for several queries; see `Warehouse.reading`."""
+    def reading(self) -> Iterator[Queries]:
+        """Keep the file open for reading: see `Warehouse.reading`. DuckDB opens it once for all of a process."""
         if not Path(self.path).exists():
-            raise WarehouseError(f"there is no warehouse {self.path} yet: the first published run creates it")
+            yield self
+            return
         with opened(self.path, limits=self.limits, patience=self.patience, read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             yield OpenFile(connection=connection)

@@ -100,19 +100,15 @@ class Warehouse(Queries, Protocol):
         """Return the run that was published under a run key, or None."""
         ...
 
-    def kept_open(self) -> AbstractContextManager[None]:
+    def reading(self) -> AbstractContextManager[Queries]:
         """Keep the warehouse open for reading during a block, so that many questions cost one opening.
 
-        Nobody, this process included, can publish meanwhile.
-        """
-        ...
-
-    def reading(self) -> AbstractContextManager[Queries]:
-        """Hold the warehouse open for several queries, which see one state of it and cost one opening.
+        Nobody, this process included, can publish meanwhile, so all of them see one state. A warehouse that does not
+        exist yet is no error here: the first query says so.
 
         Raises
         ------
         WarehouseError
-            Nothing was published here yet, or the warehouse cannot be opened.
+            The warehouse cannot be opened.
         """
         ...

@@ -54,6 +54,7 @@ def one_of(column: str, values: tuple[str, ...]) -> str:
 RUN_ID = _text("run_id", "the run that wrote the row")
 SEGMENTATION = _text("segmentation", "name of the segmentation, from its settings file")
 STATUSES = ("ok", "missing", "unseen", "invalid")
+FATES = ("kept", "split", "merged", "died")
 
 ASSIGNMENTS = Table(
     name="assignments",
@@ -254,6 +255,30 @@ RUNS = Table(
     ),
 )
 
+SUCCESSIONS = Table(
+    name="successions",
+    meaning="One row per run that brought a new model, segment of the model before and segment that its rows went to. "
+    "The same rows are compared under both models; pairs that share less than 1 % of either are left out.",
+    key=("run_id", "segment_id", "successor_id"),
+    indexed=False,
+    columns=(
+        RUN_ID,
+        _integer("segment_id", "a segment of the model before"),
+        _text(
+            "fate",
+            "what became of it: kept (the new model has its id), or its id ended: split, merged, or died (neither)",
+        ),
+        _integer("successor_id", "a segment of the new model; NULL where none took any row", nullable=True),
+        _number(
+            "departed", "share of the former's rows that the latter has; NULL without one", "0 to 1", nullable=True
+        ),
+        _number(
+            "arrived", "share of the latter's rows that were the former's; NULL without one", "0 to 1", nullable=True
+        ),
+    ),
+    checks=(one_of("fate", FATES),),
+)
+
 LINEAGE = Table(
     name="lineage",
     meaning="One row per run, purpose and partition: exactly which files a result came from.",
@@ -299,6 +324,7 @@ PUBLICATIONS = Table(
 )
 
 TABLES = {
-    table.name: table for table in (ASSIGNMENTS, SEGMENTS, SEGMENT_PROFILES, GRID, DRIFT, RUNS, LINEAGE, PUBLICATIONS)
+    table.name: table
+    for table in (ASSIGNMENTS, SEGMENTS, SEGMENT_PROFILES, SUCCESSIONS, GRID, DRIFT, RUNS, LINEAGE, PUBLICATIONS)
 }
 """All tables by name, in the order in which they are written."""

@@ -62,7 +62,7 @@ def test_the_same_mixture_keeps_every_id_with_overlap_one(seed: int, k: int, n: 
     assert all(
         d.origin == "kept" and d.overlap == 1.0 and d.predecessors == (d.segment_id,) for d in alignment.descents
     )
-    assert alignment.died == ()
+    assert alignment.ended == ()
     assert alignment.n_moved == 0
     np.testing.assert_allclose(alignment.flow, np.diag(old.sum(axis=1)), rtol=1e-12, atol=1e-12)
 
@@ -101,7 +101,7 @@ def test_ids_are_unique_and_fresh_ones_follow_the_greatest(seed: int, k: int, m:
     assert len(set(given_ids)) == m
     assert fresh == list(range(21 + beyond, 21 + beyond + len(fresh)))
     assert set(given_ids) - set(fresh) <= set(ids)
-    assert set(alignment.died) == set(ids) - set(given_ids)
+    assert set(alignment.ended) == set(ids) - set(given_ids)
     for descent in alignment.descents:
         assert set(descent.predecessors) <= set(ids)
         assert (descent.overlap is None) == (descent.predecessors == ()) == (descent.origin == "born")
@@ -183,14 +183,15 @@ def test_an_even_split_leaves_the_id_to_one_half_and_names_the_parent_of_the_oth
     assert [d.predecessors for d in alignment.descents] == [(3,), (3,), (1,)]
     assert alignment.splits == {3: (3, 4)}
     assert alignment.merges == {}
-    assert alignment.died == ()
+    assert alignment.ended == ()
 
 
 def test_a_component_cut_in_three_dies_and_its_thirds_descend_from_it() -> None:
     alignment = align(hard([0] * 9 + [1] * 3, 2), hard([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3], 4), [3, 1], greatest_id=8)
     assert alignment.segment_ids == (9, 10, 11, 1)
     assert [d.origin for d in alignment.descents] == ["split", "split", "split", "kept"]
-    assert alignment.died == (3,)
+    assert alignment.ended == (3,)
+    assert alignment.fates == ("split", "kept")
     np.testing.assert_allclose(alignment.departures[0], [1 / 3, 1 / 3, 1 / 3, 0])
 
 
@@ -201,13 +202,14 @@ def test_two_components_that_become_one_are_its_predecessors() -> None:
     assert alignment.descents[0].origin == "kept"
     assert alignment.descents[0].predecessors == (2, 5)
     assert alignment.merges == {2: (5, 2)}
-    assert alignment.died == (5,)
+    assert alignment.ended == (5,)
     three = align(hard([0] * 3 + [1] * 3 + [2] * 3, 3), hard([0] * 9, 1), [5, 2, 6], greatest_id=6)
     assert three.descents[0].segment_id == 7
     assert three.descents[0].origin == "merged"
     assert three.descents[0].predecessors == (5, 2, 6)
     assert three.descents[0].overlap == pytest.approx(1 / 3)
-    assert three.died == (5, 2, 6)
+    assert three.ended == (5, 2, 6)
+    assert three.fates == ("merged", "merged", "merged")
 
 
 def test_births_and_deaths_take_and_leave_ids_without_reusing_any() -> None:
@@ -217,8 +219,10 @@ def test_births_and_deaths_take_and_leave_ids_without_reusing_any() -> None:
     alignment = align(old, new, [0, 1], greatest_id=40)
     assert alignment.segment_ids == (0, 42, 41)
     assert [d.origin for d in alignment.descents] == ["kept", "born", "born"]
-    assert alignment.died == (1,)
+    assert alignment.ended == (1,)
+    assert alignment.fates == ("kept", "died")
     np.testing.assert_allclose(alignment.departures[1], [1, 0, 0])
+    np.testing.assert_allclose(alignment.arrivals[:, 0], [15 / 17, 2 / 17])
 
 
 @pytest.mark.parametrize("structure", [FULL, DIAGONAL], ids=lambda s: s.name)
@@ -237,7 +241,7 @@ def test_the_moves_of_the_mathematics_are_recognised(structure) -> None:
     assert merged.merges == {15: (14, 15)}
     dropped = aligned(old, drop_components(old, np.array([False, True, False, False, False])), rows, ids)
     assert dropped.segment_ids == (11, 13, 14, 15)
-    assert dropped.died == (12,)
+    assert dropped.ended == (12,)
 
 
 def test_components_that_overlap_heavily_are_still_themselves() -> None:

@@ -92,6 +92,18 @@ def test_a_night_in_another_unit_is_promised_no_retraining():
     assert [("no retraining" in alert.remedy, "will call" in alert.remedy) for alert in told] == [(True, False)] * 2
 
 
+def test_what_several_statistics_see_of_one_column_is_told_once():
+    moved = [{**NULLS, "statistic": statistic} for statistic in ("ks", "null_rate", "psi", "wasserstein")]
+    other = [{**NULLS, "statistic": "psi", "feature": "height"}]
+    assert [(alert.what, alert.where) for alert in of(RUN, *moved, *other)] == [
+        ("null rate", "weight"),
+        ("wasserstein", "weight"),
+        ("psi", "height"),
+    ]
+    told = of(RUN, *moved, *other, {**NULLS, "statistic": "unit_change"})
+    assert [alert.what for alert in told] == ["null rate", "psi", "unit change"]
+
+
 def test_a_status_without_any_number_is_an_alert_too():
     (alert,) = of({**RUN, "status": "alert", "reason": "every candidate was disqualified"})
     assert alert.line.startswith("the outcome of the run: every candidate was disqualified. To do:")

@@ -58,8 +58,18 @@ def rows(settings: Settings, table: str) -> list[dict[str, Any]]:
 
 def contents(settings: Settings) -> dict[str, list[dict[str, Any]]]:
     """Everything that readers can see, but for the clock and the folder."""
-    tables = ("assignments", "segments", "segment_profiles", "grid", "drift", "runs", "lineage", "publications")
-    with warehouse_of(settings).kept_open():
+    tables = (
+        "assignments",
+        "segments",
+        "segment_profiles",
+        "successions",
+        "grid",
+        "drift",
+        "runs",
+        "lineage",
+        "publications",
+    )
+    with warehouse_of(settings).reading():
         return {
             table: [
                 {name: value for name, value in row.items() if name not in (*CLOCKS, *PLACES)}

@@ -199,6 +199,11 @@ def test_the_segments_that_continue_keep_their_ids_and_names(drifted, tmp_path):
             assert row["overlap"] >= 0.5
         else:
             assert segment_id > max(before)
+    fates = {row["segment_id"]: row["fate"] for row in rows(settings, "successions")}
+    assert fates == {own: "kept" if own in after else fates[own] for own in before}
+    for own in before:  # all that left a segment arrived somewhere; parts below one in a hundred are not told
+        parts = [row["departed"] for row in rows(settings, "successions") if row["segment_id"] == own]
+        assert 1 - 0.01 * len(after) <= sum(parts) <= 1 + 1e-9
 
 
 def test_run_again_the_night_of_a_training_is_nothing_to_do(drifted, tmp_path):

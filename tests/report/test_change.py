@@ -171,7 +171,7 @@ def random_alignment(seed: int, n_old: int, n_new: int) -> Alignment:
 def test_every_birth_and_death_is_told_and_every_segment_is_drawn(quiet, seed, n_old, n_new):
     alignment = random_alignment(seed, n_old, n_new)
     words = succession_words(alignment, quiet)
-    for old in alignment.died:
+    for old in alignment.ended:
         assert any(told.startswith(f"Gone: {story_name(old, quiet)}") for told in words)
     born = [one.segment_id for one in alignment.descents if one.origin == "born"]
     assert [told.split(",")[0] for told in words if told.startswith("New:")] == [f"New: number {one}" for one in born]

@@ -60,7 +60,7 @@ def _births(alignment: Alignment, findings: Findings) -> Iterator[str]:
 
 def _deaths(alignment: Alignment, findings: Findings) -> Iterator[str]:
     departures = alignment.departures
-    for old in alignment.died:
+    for old in alignment.ended:
         went = _parts(departures[alignment.old_ids.index(old)], alignment.segment_ids, findings)
         told = f"; its rows went mostly to {went}" if went else ""
         yield f"Gone: {called(old, findings)}{told}."

@@ -18,7 +18,7 @@ from gmmdask.nightly.plan import NightPlan
 from gmmdask.nightly.reporting import report_uri
 from gmmdask.nightly.train import Training
 from gmmdask.nightly.untrained import untrained_note
-from gmmdask.scoring import PartitionScores, SegmentSums
+from gmmdask.scoring import PartitionScores, SegmentSums, farthest
 from gmmdask.settings import Settings
 from gmmdask.training.results import Candidate, GridResult
 
@@ -61,6 +61,7 @@ def night_tables(
     return {
         "segments": segment_rows(training, sums),
         "segment_profiles": list(profile_rows(training, sums)),
+        "outlying_rows": list(outlying_rows(scores)),
         "successions": list(succession_rows(training)),
         "grid": [] if trained is None or trained.grid is None else grid_rows(trained.grid),
         "drift": [] if watched is None else drift_rows(watched, plan.dt),
@@ -99,6 +100,20 @@ def _descent(model: NightModel, position: int) -> Row:
     descent = model.alignment.descents[position]
     predecessors = json.dumps(descent.predecessors) if descent.predecessors else None
     return {"origin": descent.origin, "predecessors": predecessors, "overlap": descent.overlap}
+
+
+def outlying_rows(scores: Sequence[PartitionScores]) -> Iterator[Row]:
+    """Yield the rows that lie farthest outside, with their values."""
+    found = farthest(row for score in scores for row in score.outlying)
+    for place, row in enumerate(found, start=1):
+        yield {
+            "dt": row.dt,
+            "id": row.id,
+            "place": place,
+            "segment_id": row.segment_id,
+            "log_density": row.log_density,
+            "row_values": json.dumps(row.values, allow_nan=False),
+        }
 
 
 def succession_rows(training: Training) -> Iterator[Row]:

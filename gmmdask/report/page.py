@@ -25,6 +25,7 @@ from gmmdask.report.findings import CORE, NARROW_MARGIN, Findings
 from gmmdask.report.layout import embedded, template
 from gmmdask.report.projection import marginal, project
 from gmmdask.report.reading import read_findings
+from gmmdask.report.strangest import strange_rows
 from gmmdask.scoring import SegmentModel
 from gmmdask.warehouse import Warehouse
 
@@ -77,6 +78,7 @@ def render_report(
         findings_of_change=change,
         change_story=change_story,
         succession=succession_words(new, findings) if new is not None else [],
+        strange_rows=strange_rows(findings),
         colour=figures.colour,
         core=CORE,
         margin=NARROW_MARGIN,

@@ -68,5 +68,5 @@ DENSITY_RANGE = f"""SELECT min(log_density) AS lowest, max(log_density) AS highe
 DENSITIES = f"""SELECT CAST(least(greatest(floor((log_density - $low) / $width), 0), $last) AS BIGINT) AS bin,
     count(*) AS rows {SCORED} GROUP BY bin ORDER BY bin"""
 
-STRANGEST = f"""SELECT id, dt, segment_id, probability, log_density, is_anomaly {SCORED}
-    ORDER BY log_density, dt, id LIMIT $limit"""
+STRANGEST = """SELECT dt, id, segment_id, log_density, row_values FROM outlying_rows
+    WHERE run_id = $run_id ORDER BY place LIMIT $limit"""

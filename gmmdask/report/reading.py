@@ -77,7 +77,7 @@ def _read(warehouse: Queries, run_id: str, units: Mapping[str, str]) -> Findings
         profiles=_profiles(_rows(warehouse, queries.PROFILES, run_id=run_id), run, segments, units),
         certainty=_certainty(warehouse, run),
         densities=_densities(warehouse, run),
-        strangest=_scored(warehouse, queries.STRANGEST, run, limit=STRANGEST_ROWS),
+        strangest=_rows(warehouse, queries.STRANGEST, run_id=run_id, limit=STRANGEST_ROWS),
         drift=_rows(warehouse, queries.DRIFT, run_id=run_id),
         lineage=_rows(warehouse, queries.LINEAGE, run_id=run_id),
         partitions=_rows(warehouse, queries.PARTITIONS, run_id=run_id, limit=LISTED_PARTITIONS),

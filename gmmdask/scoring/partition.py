@@ -6,7 +6,7 @@ The task is pure but for the file that it stages; run again, it writes the same 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -14,6 +14,7 @@ from gmmdask.engine.port import Engine
 from gmmdask.engine.tree import pairwise
 from gmmdask.errors import InvalidInputError
 from gmmdask.scoring.assign import SegmentModel, assignments, score_leaf
+from gmmdask.scoring.outlying import OutlyingRow, farthest, outlying_rows
 from gmmdask.scoring.profile import SegmentSums, combine_sums, profile_leaf
 from gmmdask.source import Leaf, Source
 from gmmdask.warehouse import Attempt, StagedFile
@@ -48,10 +49,11 @@ class ScoringTask:
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
 class PartitionScores:
-    """The receipt of a scored partition, the sums over its rows, and what was observed of them, if anything."""
+    """The receipt of a scored partition, the sums over its rows, the farthest of them, and what was observed, if anything."""
 
     receipt: StagedFile
     sums: SegmentSums
+    outlying: tuple[OutlyingRow, ...] = ()
     observed: Any = None
 
 
@@ -82,27 +84,36 @@ def score_source(source: Source, engine: Engine, task: ScoringTask) -> list[Part
 
 def score_partition(partition: int, leaves: Iterator[Leaf], task: ScoringTask) -> PartitionScores:
     """Score the rows of one partition leaf by leaf, and stage them."""
-    sums: list[SegmentSums] = []
-    observed: list[Any] = []
-    receipt = task.attempt.write(partition, _batches(partition, leaves, task, sums, observed))
+    found = _Found()
+    receipt = task.attempt.write(partition, _batches(partition, leaves, task, found))
     return PartitionScores(
         receipt=receipt,
-        sums=combine_sums(sums, SegmentSums.empty(task.model, task.describe)),
-        observed=pairwise(observed),
+        sums=combine_sums(found.sums, SegmentSums.empty(task.model, task.describe)),
+        outlying=farthest(found.outlying),
+        observed=pairwise(found.observed),
     )
 
 
-def _batches(
-    partition: int, leaves: Iterator[Leaf], task: ScoringTask, sums: list[SegmentSums], observed: list[Any]
-) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Found:
+    """What comes to light while the leaves of a partition go by."""
+
+    sums: list[SegmentSums] = field(default_factory=list)
+    outlying: list[OutlyingRow] = field(default_factory=list)
+    observed: list[Any] = field(default_factory=list)
+
+
+def _batches(partition: int, leaves: Iterator[Leaf], task: ScoringTask, found: _Found) -> Iterator[dict[str, Any]]:
     for leaf in leaves:
         _require_ids(leaf, task.id_column)
         if task.observe is not None:
-            observed.append(task.observe(leaf))
+            found.observed.append(task.observe(leaf))
         scores = score_leaf(leaf.values, task.model)
         described = {name: leaf.carried[name] for name in task.describe}
-        sums.append(profile_leaf(leaf.values, scores, task.model, described))
-        yield assignments(scores, task.model, leaf.carried[task.id_column], task.dates[partition])
+        ids, dt = leaf.carried[task.id_column], task.dates[partition]
+        found.sums.append(profile_leaf(leaf.values, scores, task.model, described))
+        found.outlying.extend(outlying_rows(leaf.values, scores, task.model, described, (ids, dt)))
+        yield assignments(scores, task.model, ids, dt)
 
 
 def _require_ids(leaf: Leaf, id_column: str) -> None:

@@ -255,6 +255,22 @@ RUNS = Table(
     ),
 )
 
+OUTLYING_ROWS = Table(
+    name="outlying_rows",
+    meaning="The rows of a run that lie farthest outside, at most 20, as they stood in the lake when they were scored.",
+    key=("run_id", "dt", "id"),
+    indexed=False,
+    columns=(
+        RUN_ID,
+        _date("dt", "date of the partition that holds the row"),
+        _text("id", "the row's identifier, as text"),
+        _integer("place", "1 for the row of lowest log density, 2 for the next, ..."),
+        _integer("segment_id", "its most probable segment"),
+        _number("log_density", "log of the mixture's density at the row, in original units", "nats"),
+        _json("row_values", "object of its values by column, clustered and described ones; null where it has none"),
+    ),
+)
+
 SUCCESSIONS = Table(
     name="successions",
     meaning="One row per run that brought a new model, segment of the model before and segment that its rows went to. "
@@ -325,6 +341,17 @@ PUBLICATIONS = Table(
 
 TABLES = {
     table.name: table
-    for table in (ASSIGNMENTS, SEGMENTS, SEGMENT_PROFILES, SUCCESSIONS, GRID, DRIFT, RUNS, LINEAGE, PUBLICATIONS)
+    for table in (
+        ASSIGNMENTS,
+        SEGMENTS,
+        SEGMENT_PROFILES,
+        OUTLYING_ROWS,
+        SUCCESSIONS,
+        GRID,
+        DRIFT,
+        RUNS,
+        LINEAGE,
+        PUBLICATIONS,
+    )
 }
 """All tables by name, in the order in which they are written."""

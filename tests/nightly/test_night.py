@@ -62,6 +62,7 @@ def contents(settings: Settings) -> dict[str, list[dict[str, Any]]]:
         "assignments",
         "segments",
         "segment_profiles",
+        "outlying_rows",
         "successions",
         "grid",
         "drift",

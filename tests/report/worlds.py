@@ -190,6 +190,7 @@ def _tables(world: World, wish: Wish) -> dict[str, list[dict[str, Any]]]:
     return {
         "segments": _segments(world),
         "segment_profiles": list(_profiles(world)),
+        "outlying_rows": list(_outlying(world, wish)),
         "grid": _grid(wish) if wish.has_grid else [],
         "drift": list(_drift(world, wish)) if wish.has_drift else [],
         "runs": [_run(world, wish)],
@@ -247,6 +248,23 @@ def _profiles(world: World) -> Any:
                 common = {"segment_id": segment_id, "feature": column, "category": category}
                 yield {**common, "statistic": "count", "value": float(number), "unit": "rows"}
                 yield {**common, "statistic": "share", "value": number / int(own.sum()), "unit": "share"}
+
+
+def _outlying(world: World, wish: Wish) -> Any:
+    """The twenty rows of lowest density, with their values."""
+    scored = np.flatnonzero(world.scores.scored)
+    for place, lowest in enumerate(np.argsort(world.scores.log_density)[:20].tolist(), start=1):
+        row = int(scored[lowest])
+        numbers = dict(zip(world.model.recipe.features, world.rows[:, row].tolist(), strict=True))
+        texts = {name: str(values[row]) for name, values in world.described.items()}
+        yield {
+            "dt": wish.dt,
+            "id": f"customer-{row:05d}",
+            "place": place,
+            "segment_id": int(world.scores.component[lowest]) + 1,
+            "log_density": float(world.scores.log_density[lowest]),
+            "row_values": json.dumps({**numbers, **texts}),
+        }
 
 
 def _grid(wish: Wish) -> list[dict[str, Any]]:

@@ -57,6 +57,7 @@ def small_tables(run_id: str, rows: int) -> dict[str, list[dict[str, Any]]]:
         "segment_profiles": [
             {"segment_id": None, "feature": "distance", "statistic": "mean", "value": 3.5, "unit": "feature"},
         ],
+        "outlying_rows": [{"dt": DAY, "id": "a", "place": 1, "segment_id": 0, "log_density": -9.0, "row_values": "{}"}],
         "successions": [{"segment_id": 7, "fate": "died", "successor_id": 0, "departed": 1.0, "arrived": 0.1}],
         "grid": [
             {

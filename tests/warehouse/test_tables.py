@@ -50,6 +50,7 @@ def test_the_tables_are_those_that_were_promised():
         "assignments",
         "segments",
         "segment_profiles",
+        "outlying_rows",
         "successions",
         "grid",
         "drift",

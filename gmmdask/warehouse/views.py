@@ -66,7 +66,7 @@ CHAMPION_BEFORE = """SELECT champion_id FROM publications
 INTRODUCTION = """
 # Tables of the warehouse
 
-*Generated from `gmmdask/warehouse/tables.py` and `views.py`: change them there and run `python -m gmmdask.warehouse > docs/tables.md`.*
+*Generated from `gmmdask/warehouse/tables/` and `views.py`: change them there and run `python -m gmmdask.warehouse > docs/tables.md`.*
 
 Ask the views `current_assignments`, `current_segments` and `champion`; the tables keep what every run found. A run's rows
 become visible all at once, through its rows in `publications`:

@@ -28,6 +28,8 @@ from gmmdask.nightly import (
 )
 from gmmdask.nightly.plan import staging_of, warehouse_of
 from gmmdask.settings import Settings, load_settings
+from gmmdask.warehouse.tables import TABLES
+from gmmdask.warehouse.views import VIEWS
 from tests.nightly.lakes import ROWS, birds, day, files_below, write_day, write_settings, write_world
 from tests.scoring.worlds import expected_scores
 
@@ -58,25 +60,13 @@ def rows(settings: Settings, table: str) -> list[dict[str, Any]]:
 
 def contents(settings: Settings) -> dict[str, list[dict[str, Any]]]:
     """Everything that readers can see, but for the clock and the folder."""
-    tables = (
-        "assignments",
-        "segments",
-        "segment_profiles",
-        "outlying_rows",
-        "successions",
-        "grid",
-        "drift",
-        "runs",
-        "lineage",
-        "publications",
-    )
     with warehouse_of(settings).reading():
         return {
             table: [
                 {name: value for name, value in row.items() if name not in (*CLOCKS, *PLACES)}
                 for row in rows(settings, table)
             ]
-            for table in (*tables, "current_assignments", "current_segments", "champion")
+            for table in (*TABLES, *VIEWS)
         }
 
 

@@ -351,7 +351,6 @@ def _planned(settings: Settings, lake: Lake, night: date, history: History, refi
     is_overruled = history.is_overruled(night)
     trained_before = not is_overruled and history.last_night == night and history.nights[night].was_asked_to_train
     action: Action = "first" if champion is None else "refit" if refit or trained_before else "keep"
-    window = settings.training.train_window
     return NightPlan(
         run_key="",
         dt=night,
@@ -361,9 +360,20 @@ def _planned(settings: Settings, lake: Lake, night: date, history: History, refi
         champion_id=champion,
         lake=lake,
         dates=_dates(lake) if action == "first" else (night,),
-        train_since=date.min if window is None else night - timedelta(days=window - 1),
+        train_since=_train_since(settings, night, action),
         started_at=datetime.min,
     )
+
+
+def _train_since(settings: Settings, night: date, action: Action) -> date:
+    """Return the first date that training may see."""
+    window, since = settings.training.train_window, settings.training.train_since or date.min
+    if since > night and action != "keep":
+        raise InvalidInputError(
+            f"training.train_since is {since}, and the night of {night} is earlier, so it has nothing to train on; "
+            "set an earlier date, or none"
+        )
+    return max(min(since, night), date.min if window is None else night - timedelta(days=window - 1))
 
 
 def _champion(warehouse: Warehouse, settings: Settings, history: History, dt: date) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -44,9 +45,10 @@ class Grid(Section):
 
 
 class Training(Section):
-    """`[training]`: how many days up to a night its training sees; by default all of them."""
+    """`[training]`: how many days up to a night its training sees, and from which date on; by default all of them."""
 
     train_window: Positive | None = None
+    train_since: date | None = None
 
 
 class Anomalies(Section):

@@ -66,6 +66,23 @@ def test_a_window_without_a_date_but_its_own_is_enough(world):
     assert night.plan.train_since == day(30) - timedelta(days=6)
 
 
+def test_training_sees_no_date_before_the_one_that_is_set(tmp_path):
+    changes = {"[warehouse]": f"[training]\ntrain_since = {day(1)}\n\n[warehouse]"}
+    settings = write_world(tmp_path, changes=changes)
+    night = run_night(settings)
+    assert trained_dates(settings, night.plan.run_id) == [day(1), day(2)]
+    assert {row["dt"] for row in rows(settings, "current_assignments")} == {day(0), day(1), day(2)}
+
+
+def test_a_night_before_the_first_date_of_training_is_refused_and_nothing_is_written(tmp_path):
+    changes = {"[warehouse]": f"[training]\ntrain_since = {day(9)}\n\n[warehouse]"}
+    settings = write_world(tmp_path, changes=changes)
+    before = files_below(tmp_path)
+    with pytest.raises(InvalidInputError, match="train_since is 2024-01-10, and the night of 2024-01-03 is earlier"):
+        run_night(settings)
+    assert files_below(tmp_path) == before
+
+
 def test_a_refit_of_an_earlier_date_is_refused_and_nothing_is_written(world):
     root, settings = world
     before = {path: (root / path).read_bytes() for path in files_below(root)}

@@ -114,6 +114,15 @@ def test_the_statistic_of_every_night_is_told_with_its_threshold_and_without_its
     assert [gain.dt for gain in trend.tonight if gain.is_alarm] == [day_of(one) for one in SHORT.alarmed]
 
 
+def test_no_line_bridges_nights_whose_window_is_not_full(trend):
+    unknown = {day_of(33), day_of(34)}
+    drawn = figures(replace(trend, windows=tuple(gain for gain in trend.windows if gain.dt not in unknown)))["window"]
+    (line,) = (trace for trace in drawn.data if trace.name == "drift statistic")
+    values = dict(zip(line.x, line.y, strict=True))
+    assert {dt for dt in unknown if values[dt.isoformat()] is None} == unknown
+    assert values[day_of(32).isoformat()] is not None
+
+
 def test_trainings_calls_and_changes_by_hand_are_listed_latest_first(trend):
     told = [(row.dt, row.what, row.outcome, row.difference) for row in training_rows(trend)]
     assert told == [

@@ -40,7 +40,7 @@ def figures(trend: Trend) -> dict[str, go.Figure]:
         known = [gain for gain in gains if _positive(gain.value)]
         if known:
             marks = _verdicts(trend, known) if name == "window" else _exceeded(known)
-            drawn[name] = _gains(_with_breaks(known, trend.missing), marks)
+            drawn[name] = _gains(_with_breaks(known, trend), marks)
     if any(one.mean_log_density is not None for one in trend.days):
         drawn["density"] = _line(trend, lambda one: one.mean_log_density, nats, {"title": {"text": "nats"}})
     if any(one.anomalies is not None for one in trend.days):
@@ -249,8 +249,14 @@ def _with_gaps(trend: Trend) -> Iterator[tuple[date, Day | None]]:
             yield after, None
 
 
-def _with_breaks(known: Iterable[Gain], absent: Sequence[date]) -> list[Gain]:
-    """Return what is known with a value that is not before every stretch of missing dates, so that no line bridges it."""
+def _with_breaks(known: Sequence[Gain], trend: Trend) -> list[Gain]:
+    """Return what is known, with a value that is not where dates are missing or nights in between know none.
+
+    So no line bridges them.
+    """
+    dates = [gain.dt for gain in known]
+    unknown = {night.dt for night in trend.nights if min(dates) < night.dt < max(dates)} - set(dates)
+    absent = unknown | set(trend.missing)
     missing = [Gain(dt=dt, value=None, reference=None, threshold=None, is_alarm=False) for dt in absent]
     return sorted([*known, *missing], key=lambda gain: gain.dt)
 

@@ -10,9 +10,19 @@ import numpy as np
 import pytest
 
 from gmmdask.errors import InvalidInputError
-from gmmdask.monitoring import NullDistribution, learn_null, measure_gain, retrained, total_gain
+from gmmdask.monitoring import (
+    LastAttempt,
+    NullDistribution,
+    Thresholds,
+    Verdict,
+    judge,
+    learn_null,
+    measure_gain,
+    retrained,
+    total_gain,
+)
 from gmmdask.monitoring.null import _combination
-from tests.monitoring.worlds import QuietWorld, nights_of, quiet_world, summed
+from tests.monitoring.worlds import QuietWorld, date_of, nights_of, quiet_world, summed
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +69,33 @@ def test_quiet_windows_to_come_look_like_the_null(world: QuietWorld, null: NullD
     assert 0.75 < np.median(gains) / null.median < 1.15
     assert sum(gain > 1.25 * null.largest for gain in gains) == 0
     assert 0.5 < np.mean(gains) / null.theory(14 * 300) < 1.1
+
+
+def quiet_verdicts(seed: int, margin: float) -> list[Verdict]:
+    """The verdicts on 50 nights without drift, each with a full window behind it."""
+    world = quiet_world(n_nights=56, seed=seed)
+    null = learn_null(nights_of(world.champion, world.training), world.champion, 14)
+    later = nights_of(world.champion, world.nights(63), first=57)
+    attempt, limits = LastAttempt(date=date_of(56)), Thresholds(window=14, margin=margin)
+    return [judge(later, date_of(night), world.champion, null, attempt, limits) for night in range(70, 120)]
+
+
+def test_two_hundred_nights_without_drift_keep_and_gain_what_chance_gives() -> None:
+    """Statistical: 50 nights of each of four champions; at most 1 % are not kept.
+
+    2NG is P(1 + N/N_ref) on average (Wilks 1938), of a night as of a window. P = 29: 2 weights, 9 means, 18 covariances.
+    """
+    verdicts = [verdict for seed in range(4) for verdict in quiet_verdicts(seed, margin=1.5)]
+    assert len(verdicts) == 200
+    assert sum(verdict.decision != "keep" for verdict in verdicts) <= 2
+    for name, rows in (("tonight", 300), ("gain", 14 * 300)):
+        gains = np.array([verdict.numbers[name] for verdict in verdicts])
+        assert 0.5 < np.mean(2 * rows * gains / (29 * (1 + rows / (56 * 300)))) < 1.1
+
+
+def test_without_a_margin_over_the_null_a_champion_would_be_trained_anew_for_nothing() -> None:
+    """Statistical: one that is less lucky than others, in 8 of 50 nights; the margin is what keeps it."""
+    assert sum(verdict.decision != "keep" for verdict in quiet_verdicts(2, margin=1.0)) > 2
 
 
 def test_windows_that_the_champion_has_seen_would_flatter_it(world: QuietWorld, null: NullDistribution) -> None:

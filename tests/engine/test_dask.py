@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from distributed import Client, Scheduler
+from distributed.protocol import dumps
 
 from gmmdask.engine import LocalEngine, fingerprint
 from gmmdask.engine.dask import DaskEngine, connect
-from gmmdask.engine.witness import SOURCES, MemorySource, expected, witness
+from gmmdask.engine.witness import SOURCES, MemorySource, Witness, expected, witness
 from gmmdask.errors import ClusterError
 from gmmdask.source import Leaf
 from tests.engine.conftest import tasks_left
@@ -128,6 +129,28 @@ def test_keys_tell_what_run_pass_and_node_they_are(client_of: ClientOf) -> None:
     assert len(keys) == len(patterns)
     for pattern, key in zip(patterns, keys, strict=True):
         assert re.fullmatch(pattern, key), key
+
+
+def test_a_pass_sends_the_scheduler_its_arguments_once_and_little_for_each_task(client_of: ClientOf) -> None:
+    """A megabyte of arguments; under 5 kB a task, so that ten thousand partitions take less than 50 MB."""
+    client = client_of(2, 2)
+    sent: list[int] = []
+    send = client._send_to_scheduler
+
+    def noting(message: object) -> None:
+        sent.append(sum(len(frame) for frame in dumps(message)))
+        send(message)
+
+    with pytest.MonkeyPatch.context() as patch, DaskEngine(client, rows_per_task=4).hold(MANY) as data:
+        data.map_reduce(witness, name="first")
+        patch.setattr(client, "_send_to_scheduler", noting)
+        data.map_reduce(_burdened, (bytes(1_000_000),), name="second")
+    assert 1_000_000 < sum(sent) < 1_000_000 + 5_000 * len(MANY.partitions)
+
+
+def _burdened(leaf: Leaf, burden: bytes) -> Witness:
+    assert len(burden) == 1_000_000
+    return witness(leaf)
 
 
 def test_an_interrupt_leaves_nothing_behind(client_of: ClientOf, nothing_left: NothingLeft) -> None:

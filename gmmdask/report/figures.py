@@ -9,26 +9,13 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from gmmdask.report.colours import colour
 from gmmdask.report.findings import Certainty, Densities, Profiles, Segment
 from gmmdask.report.projection import Projection
 from gmmdask.report.wording import count, measure, nats, percent, plain, shortened, signed, with_unit
 
 FONT = '"Inter", "Helvetica Neue", "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif'
 INK, QUIET, LINE = "#1f2933", "#616e7c", "#e4e7eb"
-PALETTE = (
-    "#4269d0",
-    "#e8862e",
-    "#3a9b57",
-    "#c9405b",
-    "#8a5cc2",
-    "#2aa5b8",
-    "#9c6b4e",
-    "#d764a8",
-    "#6b7785",
-    "#b59a1c",
-    "#1f5f8b",
-    "#7d9a3c",
-)
 CORE_COLOUR, BETWEEN_COLOUR, BOUNDARY_COLOUR = "#2f6f9f", "#a9c8dd", "#e3a857"
 DIVERGING = ((0.0, "#3b6fb6"), (0.25, "#a9c4e4"), (0.5, "#ffffff"), (0.75, "#f0b7a0"), (1.0, "#c2493d"))
 STRONG_DIFFERENCE = 2.0
@@ -39,11 +26,6 @@ FEW_SEGMENTS = 6
 ROW_HEIGHT = 26
 TILT = -40
 LONGEST_AXIS_TITLE = 70
-
-
-def colour(segment_id: int) -> str:
-    """Return a segment's colour, the same in every report."""
-    return PALETTE[(segment_id - 1) % len(PALETTE)]
 
 
 def profile_figure(profiles: Profiles, segments: Sequence[Segment]) -> go.Figure:

@@ -21,6 +21,7 @@ from gmmdask.report.change import story as change_story
 from gmmdask.report.change.figures import change_figures
 from gmmdask.report.change.findings import change_of
 from gmmdask.report.change.succession import succession_words
+from gmmdask.report.colours import colour
 from gmmdask.report.findings import CORE, NARROW_MARGIN, Findings
 from gmmdask.report.layout import embedded, template
 from gmmdask.report.projection import marginal, project
@@ -79,7 +80,7 @@ def render_report(
         change_story=change_story,
         succession=succession_words(new, findings) if new is not None else [],
         strange_rows=strange_rows(findings),
-        colour=figures.colour,
+        colour=colour,
         core=CORE,
         margin=NARROW_MARGIN,
         plotly=get_plotlyjs(),

@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from gmmdask.mixture.alignment import Alignment
 from gmmdask.report.change.findings import Change, Gain
 from gmmdask.report.change.story import gain_words
-from gmmdask.report.figures import BOUNDARY_COLOUR, CORE_COLOUR, INK, QUIET, colour, styled
+from gmmdask.report.colours import colour
+from gmmdask.report.figures import BOUNDARY_COLOUR, CORE_COLOUR, INK, QUIET, styled
 from gmmdask.report.findings import Findings
 from gmmdask.report.wording import day, percent, plain, shortened
 

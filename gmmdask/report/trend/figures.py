@@ -9,7 +9,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from gmmdask.report.figures import BOUNDARY_COLOUR, CORE_COLOUR, QUIET, colour
+from gmmdask.report.colours import colour
+from gmmdask.report.figures import BOUNDARY_COLOUR, CORE_COLOUR, QUIET
 from gmmdask.report.trend.axes import DAY, Picture, aligned, logarithmic_ticks
 from gmmdask.report.trend.findings import Day, Gain, Life, Night, Trend
 from gmmdask.report.wording import brief, count, day, duration, measure, nats, percent, plain, shortened

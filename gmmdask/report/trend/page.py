@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plotly.offline import get_plotlyjs
 
-from gmmdask.report.figures import colour
+from gmmdask.report.colours import colour
 from gmmdask.report.layout import embedded, template
 from gmmdask.report.trend import story, tables
 from gmmdask.report.trend.figures import figures

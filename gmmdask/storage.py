@@ -109,7 +109,7 @@ def reaching(place: str, options: Mapping[str, Any] | None = None, said_by: str 
 
 @contextmanager
 def created(filesystem: Any, path: str) -> Iterator[Any]:
-    """Yield a file that appears at its path only once it is whole, as objects in a store do anyway."""
+    """Yield a file that appears at its path only once it is whole and on the disk, as objects in a store do anyway."""
     if not is_local(filesystem):
         with filesystem.open(path, "wb") as file:
             yield file
@@ -118,6 +118,9 @@ def created(filesystem: Any, path: str) -> Iterator[Any]:
     try:
         with partial.open("wb") as file:
             yield file
+            # Else a loss of power may leave the name and lose the content.
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

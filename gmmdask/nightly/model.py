@@ -166,7 +166,7 @@ def _alignment_of(bundle: Bundle) -> Alignment | None:
 
 
 def save_night_model(settings: Settings, model: NightModel, *, at: Callable[[str], None] = pass_by) -> None:
-    """Keep a model in the registry under its id; one that is there already is left alone.
+    """Keep a model in the registry under its id; one that is there already and whole is left alone.
 
     Raises
     ------
@@ -192,7 +192,14 @@ def load_night_model(settings: Settings, model_id: str) -> NightModel:
         It was changed since it was saved, or is not the model of this id.
     """
     uri = bundle_uri(settings, model_id)
-    model = NightModel.from_bundle(load_bundle(uri, storage_options=settings.registry.storage_options))
+    bundle = load_bundle(uri, storage_options=settings.registry.storage_options)
+    try:
+        model = NightModel.from_bundle(bundle)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidInputError(
+            f"{uri} is whole and holds no model that this gmmdask can read ({type(error).__name__}: {error}); install the "
+            "version that wrote it, or train again"
+        ) from error
     if model.model_id != model_id:
         raise InvalidInputError(f"{uri} holds model {model.model_id} where {model_id} should be; restore it")
     return model

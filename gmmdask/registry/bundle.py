@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmmdask.errors import InvalidInputError
-from gmmdask.storage import created, has_folders, open_storage, reaching
+from gmmdask.storage import created, has_folders, open_storage, reaching, shown
 
 FORMAT_VERSION = 1
 ARRAYS, DOCUMENT = "arrays.npz", "bundle.json"
+_NO_DOCUMENT = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 PACKAGES = ("gmmdask", "numpy", "scipy", "numba", "scikit-learn", "dask")
 
 
@@ -87,9 +88,10 @@ def save_bundle(
     uri: str,
     *,
     storage_options: Mapping[str, Any] | None = None,
+    replace_damaged: bool = False,
     at: Callable[[str], None] = _pass_by,
 ) -> str:
-    """Write a bundle to a folder and return its fingerprint; the same bundle again changes nothing.
+    """Write a bundle to a folder and return its fingerprint; the same bundle again changes nothing, and mends damage.
 
     Parameters
     ----------
@@ -98,6 +100,8 @@ def save_bundle(
         A folder on any filesystem that fsspec knows.
     storage_options : mapping, optional
         Given to the filesystem.
+    replace_damaged : bool, default False
+        Replace whatever bundle is there if it is not whole; otherwise only one that was this one, or cannot be told.
     at : callable
         Called with the name of every point at which a crash must do no harm.
 
@@ -117,8 +121,14 @@ def save_bundle(
     fingerprint = _fingerprint(content, arrays)
     with _reaching(uri, storage_options, "written") as (filesystem, root):
         if filesystem.exists(f"{root}/{DOCUMENT}"):
-            _require_same(json.loads(filesystem.cat_file(f"{root}/{DOCUMENT}")), fingerprint, uri)
-            return fingerprint
+            there, is_whole = _there(filesystem, root)
+            if there not in (None, fingerprint) and (is_whole or not replace_damaged):
+                raise InvalidInputError(
+                    f"{uri} already holds another bundle ({there}, this one is {fingerprint}). "
+                    "A bundle never changes after it is written; choose another place."
+                )
+            if is_whole:
+                return fingerprint
         if has_folders(filesystem):
             filesystem.makedirs(root, exist_ok=True)
         _write(filesystem, f"{root}/{ARRAYS}", arrays)
@@ -145,7 +155,10 @@ def load_bundle(uri: str, *, storage_options: Mapping[str, Any] | None = None) -
     """
     with _reaching(uri, storage_options, "read") as (filesystem, root):
         document = filesystem.cat_file(f"{root}/{DOCUMENT}")
-        arrays = filesystem.cat_file(f"{root}/{ARRAYS}")
+        try:
+            arrays = filesystem.cat_file(f"{root}/{ARRAYS}")
+        except FileNotFoundError as error:
+            raise InvalidInputError(f"{shown(uri)}/{ARRAYS} is missing; restore it or train again.") from error
     return _opened(document, arrays, uri)
 
 
@@ -167,14 +180,14 @@ def _opened(document: bytes, arrays: bytes, uri: str) -> Bundle:
         read = json.loads(document)
         known, found = read["format"], read.pop("fingerprint")
         versions = read.pop("versions")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _NO_DOCUMENT as error:
         raise InvalidInputError(
             f"{uri}/{DOCUMENT} is damaged ({type(error).__name__}: {error}); restore it or train again."
         ) from error
     if known != FORMAT_VERSION:
         raise InvalidInputError(
             f"{uri} has format {known!r} and this gmmdask reads format {FORMAT_VERSION}; it was written by {_age(known)} "
-            f"gmmdask, {versions.get('gmmdask', 'of an unknown version')}. Install that version, or train again."
+            f"gmmdask, {_maker(versions)}. Install that version, or train again."
         )
     expected = _fingerprint(read, arrays)
     if found != expected:
@@ -186,7 +199,13 @@ def _opened(document: bytes, arrays: bytes, uri: str) -> Bundle:
         parts = _unpacked(read["parts"], arrays)
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise InvalidInputError(f"{uri}/{ARRAYS} is damaged ({type(error).__name__}: {error}).") from error
-    return Bundle(kind=read["kind"], parts=parts, versions=versions, fingerprint=found)
+    known_versions = versions if isinstance(versions, dict) else {}
+    return Bundle(kind=read["kind"], parts=parts, versions=known_versions, fingerprint=found)
+
+
+def _maker(versions: object) -> str:
+    named = versions.get("gmmdask") if isinstance(versions, dict) else None
+    return str(named or "of an unknown version")
 
 
 def _age(found: object) -> str:
@@ -225,12 +244,19 @@ def _fingerprint(content: Mapping[str, Any], arrays: bytes) -> str:
     return digest.hexdigest()
 
 
-def _require_same(document: Mapping[str, Any], fingerprint: str, uri: str) -> None:
-    if document.get("fingerprint") != fingerprint:
-        raise InvalidInputError(
-            f"{uri} already holds another bundle ({document.get('fingerprint')}, this one is {fingerprint}). "
-            "A bundle never changes after it is written; choose another place."
-        )
+def _there(filesystem: Any, root: str) -> tuple[object, bool]:
+    """Return the fingerprint written down by what is there, None if it is no document, and whether it is to be left."""
+    try:
+        read = json.loads(filesystem.cat_file(f"{root}/{DOCUMENT}"))
+        known, written, _ = read["format"], read.pop("fingerprint"), read.pop("versions")
+    except _NO_DOCUMENT:
+        return None, False
+    if known != FORMAT_VERSION:
+        return written, True
+    try:
+        return written, written == _fingerprint(read, filesystem.cat_file(f"{root}/{ARRAYS}"))
+    except FileNotFoundError:
+        return written, False
 
 
 def _versions() -> dict[str, str]:

@@ -162,6 +162,20 @@ def test_a_model_that_is_not_there_is_told(command, grown, arguments, code, told
     assert told in plain(done.stderr)
 
 
+def test_models_whose_files_are_damaged_are_listed_and_told_in_one_sentence(command, world, tmp_path):
+    path, settings = world
+    champion, former = ids(settings)
+    folder = tmp_path / "registry" / "birds"
+    (folder / champion / "bundle.json").write_text('{"format": 2, "fingerprint": "0", "versions": 5}')
+    (folder / former / "arrays.npz").unlink()
+    listed = command("models", "list", path)
+    assert (listed.exit_code, champion in listed.stdout, former in listed.stdout) == (0, True, True)
+    done = command("models", "diff", path, former, former)
+    assert done.exit_code == 1
+    assert "arrays.npz is missing; restore it or train again" in plain(done.stderr)
+    assert "has format 2" in plain(command("models", "show", path).stderr)
+
+
 def test_before_the_first_night_there_is_nothing_to_show(command, tmp_path):
     path = write_settings(tmp_path)
     write_world(tmp_path, days=1)

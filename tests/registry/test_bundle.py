@@ -103,6 +103,7 @@ def test_a_bundle_with_any_byte_of_its_arrays_changed_is_refused(data: st.DataOb
         (lambda d: d.update(fingerprint="0" * 32), "not what was saved"),
         (lambda d: d.pop("fingerprint"), "is damaged"),
         (lambda d: d.update(format=99), "format 99.*written by a newer gmmdask"),
+        (lambda d: d.update(format=2, versions=5), "format 2.*gmmdask, of an unknown version"),
         (lambda d: d.update(format=0), "format 0.*written by an older gmmdask"),
     ],
 )
@@ -123,6 +124,49 @@ def test_a_document_that_is_not_one_is_refused(tmp_path: Path, content: bytes) -
     (uri / "bundle.json").write_bytes(content)
     with pytest.raises(InvalidInputError, match="is damaged"):
         load_bundle(str(uri))
+
+
+DAMAGE = {
+    "document cut": lambda uri: (uri / "bundle.json").write_bytes((uri / "bundle.json").read_bytes()[:50]),
+    "a list": lambda uri: (uri / "bundle.json").write_text("[1]"),
+    "a number": lambda uri: (uri / "bundle.json").write_text("7"),
+    "arrays lost": lambda uri: (uri / "arrays.npz").unlink(),
+    "arrays cut": lambda uri: (uri / "arrays.npz").write_bytes(b"PK"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_saving_the_same_bundle_again_mends_one_that_was_damaged_byte_for_byte(tmp_path: Path, damage: object) -> None:
+    uri = tmp_path / "model"
+    save_bundle(example(), str(uri))
+    before = {path.name: path.read_bytes() for path in uri.iterdir()}
+    damage(uri)  # type: ignore[operator]
+    with pytest.raises(InvalidInputError):
+        load_bundle(str(uri))
+    save_bundle(example(), str(uri))
+    assert {path.name: path.read_bytes() for path in uri.iterdir()} == before
+
+
+def test_another_bundle_that_is_not_whole_is_replaced_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    uri = str(tmp_path / "model")
+    save_bundle(example(1.0), uri)
+    (tmp_path / "model" / "arrays.npz").unlink()
+    with pytest.raises(InvalidInputError, match="already holds another bundle"):
+        save_bundle(example(3.0), uri)
+    save_bundle(example(3.0), uri, replace_damaged=True)
+    assert load_bundle(uri).parts["numbers"].arrays["x"][0] == 3.0
+    with pytest.raises(InvalidInputError, match="already holds another bundle"):
+        save_bundle(example(1.0), uri, replace_damaged=True)
+
+
+@pytest.mark.parametrize("uri", ["memory", "local"])
+def test_lost_arrays_are_named(tmp_path: Path, uri: str) -> None:
+    uri = f"memory://{uuid4()}/model" if uri == "memory" else str(tmp_path / "model")
+    save_bundle(example(), uri)
+    filesystem, root = fsspec.core.url_to_fs(uri)
+    filesystem.rm_file(f"{root}/arrays.npz")
+    with pytest.raises(InvalidInputError, match=r"model/arrays\.npz is missing; restore it or train again"):
+        load_bundle(uri)
 
 
 class Trap:

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from gmmdask.engine import Engine
-from gmmdask.errors import InvalidInputError, WarehouseError
+from gmmdask.errors import InvalidInputError, StorageError, WarehouseError
 from gmmdask.nightly.alerts import Delivery, deliver_alerts
 from gmmdask.nightly.cost import Cost, metered
 from gmmdask.nightly.delivery import Channel
@@ -22,7 +22,7 @@ from gmmdask.nightly.train import train_model
 from gmmdask.nightly.trend import Trend, renew_trend
 from gmmdask.settings import Cluster, Settings
 from gmmdask.training.results import Progress
-from gmmdask.warehouse import Release
+from gmmdask.warehouse import Attempt, Release
 from gmmdask.warehouse.port import pass_by
 
 EngineOpener = Callable[[Cluster], AbstractContextManager[Engine]]
@@ -207,8 +207,8 @@ def publish_waiting(
     WarehouseError
         The warehouse refuses; nothing was published.
     """
-    waiting = [attempt.load() for attempt in staging_of(settings).waiting()]
-    own = [release for release in waiting if release.segmentation == settings.segmentation.name]
+    waiting = [_loaded(attempt) for attempt in staging_of(settings).waiting()]
+    own = [release for release in waiting if release is not None and release.segmentation == settings.segmentation.name]
     ordered = sorted(own, key=lambda release: max(publication.dt for publication in release.publications))
     return [named(release, settings) for release in ordered if _publish(release, settings, progress, at)]
 
@@ -234,15 +234,25 @@ def publish_night(
         return Night(plan=plan)
     staging = staging_of(settings)
     attempt = staging.complete(plan.run_id)
-    if attempt is None:
+    release = None if attempt is None else _loaded(attempt)
+    if release is None:
         if warehouse_of(settings).published_run(plan.run_key) is not None:
             staging.remove(plan.run_id)
             raise WarehouseError(already_published(plan))
         raise WarehouseError(f"run {plan.run_id} of {plan.dt} is not staged completely: score it again, then publish")
-    release = attempt.load()
     if not _publish(release, settings, progress, at) and not _is_published_from(release, settings):
         raise WarehouseError(already_published(plan))
     return Night(plan=plan, release=named(release, settings))
+
+
+def _loaded(attempt: Attempt) -> Release | None:
+    """Return what an attempt holds; None where another process published it meanwhile, and cleared it."""
+    try:
+        return attempt.load()
+    except (StorageError, WarehouseError):
+        if attempt.is_complete:
+            raise
+        return None
 
 
 def _publish(release: Release, settings: Settings, progress: Progress | None, at: Callable[[str], None]) -> bool:

@@ -11,6 +11,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -196,7 +197,10 @@ class Attempt:
         if f"{self.folder}/{MANIFEST}" not in present:
             return None
         with reaching(self.folder):
-            manifest: dict[str, Any] = json.loads(self.filesystem.cat_file(f"{self.folder}/{MANIFEST}"))
+            try:
+                manifest: dict[str, Any] = json.loads(self.filesystem.cat_file(f"{self.folder}/{MANIFEST}"))
+            except FileNotFoundError:  # another process published the run since the files were listed
+                return None
         receipts = manifest["assignments"] + manifest["tables"]
         whole = all(present.get(f"{self.folder}/{receipt['path']}") == receipt["nbytes"] for receipt in receipts)
         return manifest if whole else None
@@ -240,9 +244,9 @@ class Staging:
         superseded = [attempt for attempt in self.attempts(run_id) if keep is None or attempt.folder != keep.folder]
         with reaching(f"{self.folder}/{run_id}"):
             for attempt in superseded:
-                self.filesystem.rm(attempt.folder, recursive=True)
+                self._clear(attempt.folder)
             if keep is None and self.filesystem.isdir(f"{self.folder}/{run_id}"):
-                self.filesystem.rm(f"{self.folder}/{run_id}", recursive=True)
+                self._clear(f"{self.folder}/{run_id}")
         return len(superseded)
 
     def discard(self, attempt: Attempt) -> None:
@@ -250,9 +254,13 @@ class Staging:
         run = f"{self.folder}/{attempt.run_id}"
         with reaching(attempt.folder):
             if self.filesystem.isdir(attempt.folder):
-                self.filesystem.rm(attempt.folder, recursive=True)
+                self._clear(attempt.folder)
             if self.filesystem.isdir(run) and not self.filesystem.ls(run, detail=False):
-                self.filesystem.rm(run, recursive=True)
+                self._clear(run)
+
+    def _clear(self, folder: str) -> None:
+        with suppress(FileNotFoundError):  # another process may clear the same run at the same time
+            self.filesystem.rm(folder, recursive=True)
 
     def _attempt(self, run_id: str, name: str) -> Attempt:
         return Attempt(filesystem=self.filesystem, folder=f"{self.folder}/{run_id}/{name}", run_id=run_id)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -22,12 +23,14 @@ from gmmdask.nightly import (
     open_engine,
     plan_night,
     publish_night,
+    publish_waiting,
     run_night,
     score_night,
     train_model,
 )
 from gmmdask.nightly.plan import staging_of, warehouse_of
 from gmmdask.settings import Settings, load_settings
+from gmmdask.warehouse import Attempt
 from gmmdask.warehouse.tables import TABLES
 from gmmdask.warehouse.views import VIEWS
 from tests.nightly.lakes import ROWS, birds, day, files_below, write_day, write_settings, write_world
@@ -373,6 +376,33 @@ def test_a_night_stopped_while_scoring_and_run_again_ends_as_if_nothing_was(firs
     run_night(settings)
     assert contents(settings) == contents(first_night[1])
     assert [path for path in files_below(tmp_path) if ".work" in path] == []
+
+
+@pytest.fixture
+def overtaken(staged_night, tmp_path, monkeypatch) -> Settings:
+    """A staged night that another process publishes, and clears, while this one is reading what is staged."""
+    settings = copied(staged_night, tmp_path)
+    read = Attempt._read_table
+
+    def reading(attempt: Attempt, path: str) -> pa.Table:
+        monkeypatch.setattr(Attempt, "_read_table", read)
+        run_night(settings, engines=no_engine)
+        return read(attempt, path)
+
+    monkeypatch.setattr(Attempt, "_read_table", reading)
+    return settings
+
+
+def test_the_slower_of_two_nights_at_once_is_told_that_the_other_published_first(overtaken, first_night):
+    plan = plan_night(overtaken)
+    with pytest.raises(WarehouseError, match=r"another process computed run .* and published it first"):
+        publish_night(plan, overtaken)
+    assert contents(overtaken) == contents(first_night[1])
+
+
+def test_what_another_process_publishes_meanwhile_is_no_error_to_who_finds_it_waiting(overtaken, first_night):
+    assert publish_waiting(overtaken) == []
+    assert contents(overtaken) == contents(first_night[1])
 
 
 def test_publishing_what_was_not_scored_is_refused(tmp_path):

@@ -109,6 +109,7 @@ MISTAKES = [
     ({"[1, 2, 3]": "[2, 2]"}, r"grid\.n_components: 2 is given more than once"),
     ({'["diag"]': '["diagonal"]'}, r"grid\.covariance_types\.0 = 'diagonal': .*'diag'"),
     ({'"speed", "weight"': '"speed", "speed"'}, r"features: 'speed' is given more than once"),
+    ({'["colour"]': '["colour", "ring"]'}, r"describe: 'ring' is also source\.id, .* leave it out"),
     ({'["colour"]': '["speed"]'}, r"features: 'speed' is also in describe"),
     ({'"speed", "weight"': '"speed", "ring"'}, r"features: 'ring' is also source\.id"),
     ({'id = "ring"': 'id = "ring"\nweight = "weight"'}, r"features: 'weight' is also source\.weight"),

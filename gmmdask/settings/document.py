@@ -81,6 +81,10 @@ class Settings(BaseSettings):
                     raise ValueError(
                         f"features: {name!r} is also {role}; a column has one role, so leave it out of one"
                     )
+        if self.source.id in self.describe:
+            raise ValueError(
+                f"describe: {self.source.id!r} is also source.id, and counting ids tells of no segment; leave it out"
+            )
         return self
 
     def _other_roles(self) -> dict[str, tuple[str | None, ...]]:

@@ -15,6 +15,7 @@ from gmmdask.inspection.sample import read_sample
 ROWS_PER_COMPONENT = 100
 """A grid goes no further than this many of the rows looked at allow."""
 MOST_COMPONENTS = 10
+USUAL_FILE = "settings.toml"
 
 TEMPLATE = """\
 # {looked}
@@ -59,7 +60,7 @@ uri = "warehouse.duckdb"
 uri = "models"
 
 [cluster]
-threads = 1  # or workers = 4 for a local Dask cluster, or address = "tcp://scheduler:8786" for any other
+threads = {threads}  # {machine}; or workers = 4 for a local Dask cluster, or address = "tcp://scheduler:8786" for any other
 """
 
 
@@ -122,18 +123,31 @@ def settings_text(inspection: Inspection, path: Path) -> str:
         complete=_complete(inspection),
         features=_listed(numbers, "feature"),
         describe=_listed(others, "describe"),
-        name=_quoted(segmentation_name(inspection.uri)),
+        name=_quoted(_name(inspection.uri, path)),
         entity=_entity(inspection),
         uri=_quoted(_address(inspection.uri, path)),
         id=_quoted(inspection.id.name),
         components=list(range(1, components + 1)),
         one_hot=_one_hot(inspection),
         columns=_columns(inspection),
+        threads=cores(),
+        machine="the core of this machine" if cores() == 1 else "the cores of this machine",
     )
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)  # Linux alone has it; a container may have fewer than its machine
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
+
+
+def _name(uri: str, path: Path) -> str:
+    """Return the name of a segmentation: that of its file, or of the lake where the file has the usual one."""
+    return segmentation_name(uri if path.name == USUAL_FILE else path.stem)
+
+
 def segmentation_name(uri: str) -> str:
-    """Return a name for the segmentation of a lake: that of its folder, as far as a name may have its letters.
+    """Return a name for the segmentation of a lake: that of a folder or file, as far as a name may have its letters.
 
     Examples
     --------

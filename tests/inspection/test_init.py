@@ -71,6 +71,21 @@ def one_row(warehouse: str, query: str) -> tuple:
     return row
 
 
+@pytest.mark.parametrize(
+    ("file", "name"), [("customers.toml", "customers"), ("my shop.v2.toml", "my-shop.v2"), ("settings.toml", "lake")]
+)
+def test_the_segmentation_is_called_as_its_file_or_as_the_lake_where_the_file_has_the_usual_name(tmp_path, file, name):
+    lake = write_shop(tmp_path, n=100)
+    assert run("init", lake, "-o", tmp_path / file).exit_code == 0
+    assert load_settings(tmp_path / file).segmentation.name == name
+
+
+def test_the_cores_of_the_machine_are_used(tmp_path, monkeypatch):
+    monkeypatch.setattr("gmmdask.inspection.template.cores", lambda: 7)
+    assert run("init", write_shop(tmp_path, n=100), "-o", tmp_path / "settings.toml").exit_code == 0
+    assert load_settings(tmp_path / "settings.toml").cluster.threads == 7
+
+
 def test_an_existing_file_stops_the_look_and_stays(tmp_path):
     settings = tmp_path / "settings.toml"
     settings.write_text("mine")

@@ -63,6 +63,8 @@ class NightSums:
     n_rows : tuple of int
         Rows summed each night.
     sums : ndarray of shape (n_nights, layout.size)
+    in_usual_units : frozenset of str
+        Dates whose features are known to have come in the units that they always had, whatever their sums look like.
 
     Raises
     ------
@@ -74,6 +76,7 @@ class NightSums:
     dates: tuple[str, ...]
     n_rows: tuple[int, ...]
     sums: FloatArray
+    in_usual_units: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         shape = (len(self.dates), self.layout.size)

@@ -25,6 +25,10 @@ from gmmdask.preparation import Recipe
 from gmmdask.source import Leaf
 
 STATISTICS, FEATURES = "statistics_", "features_"
+Floats = NDArray[np.float64]
+
+LARGEST = 1e150
+"""Of a prepared value; beyond it squares overflow."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
@@ -114,7 +118,7 @@ class Observer:
     def __call__(self, leaf: Leaf) -> Observation:
         """Observe one leaf."""
         prepared, kept = self.recipe.apply(leaf.values)
-        weights = self._weights(leaf)[kept]
+        prepared, weights = _without_overflow(prepared, self._weights(leaf)[kept])
         place = Coverage.of_leaf(leaf.partition, leaf.index)
         return Observation(
             statistics=summarize(prepared, weights, self.champion.stack, place),
@@ -138,6 +142,14 @@ class Observer:
     def _numbers(self) -> slice | list[int]:
         positions = [self.recipe.features.index(name) for name in self.bins.features]
         return slice(None) if positions == list(range(len(self.recipe.features))) else positions
+
+
+def _without_overflow(prepared: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Return the rows whose squares can be summed: the others have no segment either."""
+    if np.abs(prepared).max(initial=0.0) < LARGEST:
+        return prepared, weights
+    sound = (np.abs(prepared) < LARGEST).all(axis=0)
+    return np.ascontiguousarray(prepared[:, sound]), weights[sound]
 
 
 def observe_leaf(leaf: Leaf, observer: Observer) -> Observation:

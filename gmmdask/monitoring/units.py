@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmmdask.errors import EmptyDataError
 from gmmdask.mixture.parameters import MixtureParameters
 from gmmdask.mixture.statistics import SufficientStatistics
 from gmmdask.mixture.structures import DIAGONAL, FULL, SPHERICAL, TIED, FloatArray
 from gmmdask.monitoring.nights import Champion
+
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +108,27 @@ def find_affine_change(statistics: SufficientStatistics, champion: Champion) -> 
         return None
     changes = [_undone(found, known, feature, before, champion) for feature in range(len(known.mean))]
     return max(changes, key=lambda change: change.share)
+
+
+def moved_all_rows(change: AffineChange, edges: FloatArray, before: Integers, after: Integers) -> bool:
+    """Return whether the counts of a feature agree that all of its rows moved by a change, and not some of them far.
+
+    A new cluster far out has the mean and variance of a rescaled feature, and not its distribution. The distribution
+    function before, moved along, must come within a third of the distance that there was, and within what chance does
+    to so many rows: 1.36/√n, the 5 % point of Kolmogorov's D (Smirnov 1948).
+
+    Parameters
+    ----------
+    change : AffineChange
+    edges : ndarray of shape (n_edges,)
+        Bounds of the bins in prepared units, ascending.
+    before, after : ndarray of shape (n_edges + 1,), int64
+        Values by bin, in training and in the night.
+    """
+    known, found = (np.cumsum(counts)[:-1] / max(int(counts.sum()), 1) for counts in (before, after))
+    moved = np.interp((edges - change.offset) / change.scale, edges, known, left=0.0, right=1.0)
+    chance = 1.36 / np.sqrt(max(int(after.sum()), 1))
+    return bool(np.abs(found - moved).max() <= np.abs(found - known).max() / 3 + chance)
 
 
 def _undone(found: _Gaussian, known: _Gaussian, j: int, before: float, champion: Champion) -> AffineChange:

@@ -107,7 +107,7 @@ def judge(
     window, left_out = _window(nights, tonight, champion, attempt, limits)
     statistics = _tonight(nights, tonight, attempt)
     alone = None if statistics is None else measure_gain(statistics, champion)
-    change = None if statistics is None else _unit_change(statistics, champion, limits)
+    change = None if statistics is None else _unit_change(nights, tonight, champion, limits)
     reason = _not_enough(window, left_out, champion, limits)
     gain = None if reason or null.n_nights < limits.fewest_nights else measure_gain(window.total(), champion)
     decision: Decision = "keep"
@@ -139,7 +139,7 @@ def _window(
         if date <= attempt.date or len(chosen) == limits.window:
             break
         if mass > 0:
-            changed = _unit_change(nights.night(date), champion, limits) is not None
+            changed = _unit_change(nights, date, champion, limits) is not None
             (left_out if changed else chosen).append(date)
     return nights.only(chosen), tuple(sorted(left_out))
 
@@ -149,7 +149,15 @@ def _tonight(nights: NightSums, tonight: str, attempt: LastAttempt) -> Sufficien
     return found.total() if len(found) and found.masses[0] > 0 else None
 
 
-def _unit_change(statistics: SufficientStatistics, champion: Champion, limits: Thresholds) -> AffineChange | None:
+def _unit_change(nights: NightSums, date: str, champion: Champion, limits: Thresholds) -> AffineChange | None:
+    return None if date in nights.in_usual_units else find_unit_change(nights.night(date), champion, limits)
+
+
+def find_unit_change(statistics: SufficientStatistics, champion: Champion, limits: Thresholds) -> AffineChange | None:
+    """Return the change of one feature that explains a night's sums and is large enough to be one of its unit.
+
+    Sums of a night know nothing of the shape of a feature: see `moved_all_rows` for what its counts say.
+    """
     change = find_affine_change(statistics, champion)
     if change is None or change.share < limits.unit_share:
         return None

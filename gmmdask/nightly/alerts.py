@@ -31,7 +31,8 @@ RECENT = timedelta(days=3)
 PATIENCE = 30.0
 """Seconds that telling waits for the warehouse at most."""
 
-RUNS = """SELECT r.run_id, r.segmentation, r.dt, r.status, r.verdict, r.reason, r.model_id, r.challenger_id, r.report_uri
+RUNS = """SELECT r.run_id, r.segmentation, r.dt, r.status, r.verdict, r.reason, r.model_id, r.challenger_id, r.report_uri,
+    r.rows_total, r.rows_ok
     FROM publications AS p JOIN runs AS r ON r.run_id = p.run_id
     WHERE p.segmentation = $segmentation AND p.published_at >= $since AND r.kind IN ('night', 'repeat')
     GROUP BY ALL ORDER BY max(p.publication_id) DESC LIMIT $most"""
@@ -46,14 +47,18 @@ REMEDIES = {
     "category_rate": "see whether the values of this column were changed or renamed upstream",
     "row_count": "see whether all files of the date have arrived; a rewritten date is labelled again by the next night",
     "unit_change": "see whether the unit of this column was changed upstream, and write it to the lake as it was; nights in "
-    "another unit count into no window and call for no retraining",
+    "another unit count into no window and call for no retraining. If the new unit is to stay, set [training] train_since "
+    "to its first date and train by --refit",
 }
+REMEDY_OF_A_VERDICT = "see the verdict"
 REMEDY_OF_ANOTHER_UNIT = "see what is said of the change of unit; a night in another unit calls for no retraining"
 DISTANCES = ("wasserstein", "psi", "ks")
 """Statistics that measure one thing, how far a feature lies from where it was; the first of them is told."""
 
 OTHER_REMEDY = "compare this column in the report with what it was in training"
 BY_HAND = "gmmdask nightly SETTINGS --refit"
+
+NO_LABELS = "no row of the night has a segment"
 
 _log = logging.getLogger("gmmdask.alerts")
 
@@ -124,10 +129,17 @@ def alerts_of(run: Row, drift: Iterable[Row]) -> tuple[Alert, ...]:
     rows = list(drift)
     alarms = [row for row in rows if row["is_alarm"]]
     is_in_another_unit = any(row["statistic"] == "unit_change" for row in alarms)
-    remedies = {**REMEDIES, **({"gain": REMEDY_OF_ANOTHER_UNIT} if is_in_another_unit else {})}
-    found = [_alarm(row, remedies) for row in _by_cause(alarms)]
-    if run["verdict"] not in (None, "keep"):
+    is_called_for = run["verdict"] not in (None, "keep")
+    remedies = dict(REMEDIES)
+    if is_in_another_unit or is_called_for:
+        remedies["gain"] = REMEDY_OF_ANOTHER_UNIT if is_in_another_unit else REMEDY_OF_A_VERDICT
+    found = [_alarm(row, remedies) for row in _by_cause(alarms) if not (is_called_for and row["verdict"] is not None)]
+    if is_called_for:
         found.insert(0, _verdict(run, next((row for row in rows if row["verdict"] is not None), None)))
+    if run["rows_total"] and not run["rows_ok"]:
+        found.insert(
+            0, Alert(what="labels", where="the run", reason=NO_LABELS, remedy="see the report for what is missing")
+        )
     if not found and run["status"] == "alert":
         found.append(
             Alert(what="the outcome", where="the run", reason=run["reason"] or "", remedy="look at the report")

@@ -54,7 +54,9 @@ def challenge_champion(
 ) -> Challenge:
     """Train what the verdict calls for and let the gate decide; keeps the challenger in the registry, won or lost.
 
-    Training leaves out the dates that the verdict left out of its window: a feature came in another unit.
+    A warm start trains on all dates of the training window. A refit that a gain called for trains on as many of the last as
+    were judged: those before them are what the data no longer are. Both leave out the dates on which a feature came in
+    another unit.
 
     Parameters
     ----------
@@ -68,7 +70,7 @@ def challenge_champion(
     """
     champion = watched.champion
     action: Action = "refit" if watched.verdict.decision == "refit" else "warm-start"
-    fit = replace(plan, unfit=tuple(date.fromisoformat(text) for text in watched.verdict.left_out))
+    fit = _training_plan(plan, settings, watched, action)
     if not fit.training_lake.files:
         return _untried(action, "in every night of the training window a feature came in another unit")
     try:
@@ -84,6 +86,17 @@ def challenge_champion(
     at("compared")
     decision = decide(_contender(champion), _contender(training.model), scores.difference, scores.n_rows)
     return Challenge(action=action, decision=decision, training=training, scores=scores)
+
+
+def _training_plan(plan: NightPlan, settings: Settings, watched: Watched, action: Action) -> NightPlan:
+    """Return the plan with the dates that the challenger trains on."""
+    verdict = watched.verdict
+    fit = replace(plan, unfit=tuple(date.fromisoformat(text) for text in verdict.left_out))
+    if action == "warm-start" or verdict.gain is None:
+        return fit
+    # As many as were judged, and no fewer than tell what is ordinary: else the next full window called for a refit again.
+    nights = fit.training_lake.dates[-max(len(verdict.window), settings.drift.fewest_nights) :]
+    return replace(fit, train_since=max(plan.train_since, date.fromisoformat(min(nights, default=str(plan.dt)))))
 
 
 def _untried(action: Action, reason: str) -> Challenge:

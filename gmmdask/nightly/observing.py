@@ -12,7 +12,7 @@ from datetime import date
 
 from gmmdask.engine import Engine
 from gmmdask.engine.dates import by_date
-from gmmdask.errors import InvalidInputError, StorageError
+from gmmdask.errors import EmptyDataError, InvalidInputError, StorageError
 from gmmdask.lake import Lake
 from gmmdask.lake.fingerprint import digest
 from gmmdask.monitoring import Champion, FeatureBins
@@ -42,9 +42,12 @@ def observer_of(segments: SegmentModel, bins: FeatureBins, settings: Settings) -
 
 
 def observe_dates(lake: Lake, engine: Engine, observer: Observer) -> dict[date, Observation]:
-    """Read a lake once and return what every date of it says."""
+    """Read a lake once and return what every date of it says; a date without a row says nothing."""
     source = replace(lake, weight_column=None).carry(*observer.carried)
-    found = engine.map_reduce(source, *by_date(source, observe_leaf, (observer,)), name="observe")
+    try:
+        found = engine.map_reduce(source, *by_date(source, observe_leaf, (observer,)), name="observe")
+    except EmptyDataError:
+        return {}
     return {date.fromisoformat(text): observation for text, observation in found.summaries.items()}
 
 

@@ -16,15 +16,13 @@ from gmmdask.lake.manifest import explain_undated
 from gmmdask.nightly.history import History, read_history
 from gmmdask.settings import Settings
 from gmmdask.warehouse import Limits, Staging, Warehouse, open_staging, open_warehouse
+from gmmdask.warehouse.tables import CHAMPION_CHANGES
 
 RUN_ID_DIGITS = 16
 
 State = Literal["due", "staged", "published", "nothing new"]
 Action = Literal["first", "keep", "refit"]
 Kind = Literal["night", "repeat", "rescore", "promote", "rollback"]
-
-
-CHAMPION_CHANGES = ("promote", "rollback")
 
 
 def utc_now() -> datetime:

@@ -13,7 +13,7 @@ from gmmdask.nightly.history import read_history
 from gmmdask.nightly.label import label_rows, publications_of
 from gmmdask.nightly.model import save_night_model
 from gmmdask.nightly.outcome import Outcome
-from gmmdask.nightly.plan import CHAMPION_CHANGES, NightPlan, staging_of, utc_now, warehouse_of
+from gmmdask.nightly.plan import NightPlan, staging_of, utc_now, warehouse_of
 from gmmdask.nightly.tables import Ended, night_tables, run_row
 from gmmdask.nightly.train import Training
 from gmmdask.nightly.watch import watch_night
@@ -21,6 +21,7 @@ from gmmdask.settings import Settings
 from gmmdask.training.results import Progress
 from gmmdask.warehouse import Attempt
 from gmmdask.warehouse.port import pass_by
+from gmmdask.warehouse.tables import CHAMPION_CHANGES
 
 
 def score_night(

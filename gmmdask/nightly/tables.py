@@ -225,7 +225,7 @@ def run_row(plan: NightPlan, settings: Settings, outcome: Outcome, sums: Segment
         "run_key": plan.run_key,
         "dt": plan.dt,
         "kind": plan.kind,
-        "status": "alert" if outcome.wants_attention else "done",
+        "status": "alert" if outcome.wants_attention or (not ok and missing + invalid + unseen) else "done",
         "model_id": model.model_id,
         **_noted(_decision(plan, outcome), plan, settings, outcome),
         "started_at": plan.started_at,

@@ -23,6 +23,8 @@ def untrained_note(model: NightModel, settings: Settings) -> str:
         for name in SECTIONS
         if any(now[name].get(key) != value for key, value in before.get(name, {}).items())
     ]
+    if model.watch is not None and settings.drift.action != "off" and model.watch.null.window != settings.drift.window:
+        changed.append("[drift] window")
     if not changed:
         return ""
     told = " and ".join([", ".join(changed[:-1]), changed[-1]] if len(changed) > 1 else changed)

@@ -5,13 +5,16 @@ Decides; trains and publishes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
 from gmmdask.engine import Engine
 from gmmdask.monitoring import FeatureAlarm, LastAttempt, NightSums, Thresholds, Verdict, judge, judge_features
-from gmmdask.monitoring.observation import Observation
+from gmmdask.monitoring.observation import Observation, Observer
+from gmmdask.monitoring.units import moved_all_rows
+from gmmdask.monitoring.verdict import find_unit_change
 from gmmdask.nightly.history import History
 from gmmdask.nightly.model import NightModel
 from gmmdask.nightly.observing import keep_observation, observed, observer_of
@@ -69,15 +72,45 @@ def watch_night(
     attempt = LastAttempt(date=last.dt.isoformat(), rejected_warm_start=last.is_rejected_warm_start)
     observer = observer_of(model.segments, model.watch.profile.bins, settings)
     keep_observation(plan.lake, plan.dt, tonight, model.model_id, settings)
-    dates = _recent(plan, attempt, settings.drift.window)
+    limits = replace(thresholds(settings.drift), window=model.watch.null.window)
+    dates = _recent(plan, attempt, limits.window)
     nights = observed(plan.lake, dates, engine, observer, model.model_id, settings) | {plan.dt: tonight}
     sums = NightSums.of(
         observer.champion.stack.layout, {dt.isoformat(): nights[dt].statistics for dt in sorted(nights)}
     )
-    verdict = judge(sums, plan.dt.isoformat(), observer.champion, model.watch.null, attempt, thresholds(settings.drift))
+    sums = replace(sums, in_usual_units=_in_usual_units(sums, nights, model, observer, limits))
+    verdict = judge(sums, plan.dt.isoformat(), observer.champion, model.watch.null, attempt, limits)
     features = {dt: nights[dt].features for dt in sorted(nights)[-NIGHTS_OF_FEATURES:]}
     alarms = judge_features(model.watch.profile, features)
     return Watched(champion=model, verdict=verdict, alarms=alarms, rows=tonight.features.n_rows)
+
+
+def _in_usual_units(
+    sums: NightSums,
+    nights: Mapping[date, Observation],
+    model: NightModel,
+    observer: Observer,
+    limits: Thresholds,
+) -> frozenset[str]:
+    """Return the dates whose sums look like a change of unit and whose counts say that it is none."""
+    bins, recipe, watch = observer.bins, observer.recipe, model.watch
+    usual = set()
+    for dt, night in nights.items():
+        change = (
+            find_unit_change(sums.night(dt.isoformat()), observer.champion, limits) if night.statistics.mass else None
+        )
+        if change is None or watch is None:
+            continue
+        feature = recipe.prepared_features[change.feature]
+        if feature not in bins.features:  # an indicator of a category has no unit
+            usual.add(dt.isoformat())
+            continue
+        own = bins.features.index(feature)
+        edges, n = recipe.prepared_values(feature, bins.edges[own]), len(bins.edges[own]) + 1
+        before, after = watch.profile.total.counts[own, :n], night.features.counts[own, :n]
+        if not moved_all_rows(change, edges, before, after):
+            usual.add(dt.isoformat())
+    return frozenset(usual)
 
 
 def with_drift_action(settings: Settings, action: Literal["act", "announce"]) -> Settings:

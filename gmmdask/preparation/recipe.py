@@ -181,6 +181,11 @@ class Recipe:
         rows = self._rows(values if kept.all() else values[:, kept])
         return np.concatenate([column.prepare(column.filled(row)) for column, row in rows]), kept
 
+    def prepared_values(self, feature: str, values: Floats) -> Floats:
+        """Return values of one numeric feature in prepared units; none may be missing."""
+        (column,) = (column for column in self.columns if column.name == feature)
+        return np.asarray(column.prepare(values)[0])
+
     def log_jacobian(self, values: NDArray[Any]) -> Floats:
         """Return what to add to the log density of each prepared row to have it per raw unit.
 

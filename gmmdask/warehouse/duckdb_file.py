@@ -5,6 +5,7 @@ Staged Parquet is read by DuckDB itself, through the registered fsspec filesyste
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from gmmdask.warehouse.release import Release, StagedRows
 from gmmdask.warehouse.schema import conform, create_table, create_view, quote
 from gmmdask.warehouse.staging import STAGED_ASSIGNMENTS
 from gmmdask.warehouse.tables import ASSIGNMENTS, PUBLICATIONS, TABLES
-from gmmdask.warehouse.views import CHAMPION_BEFORE, LATEST_LABELS, VIEWS
+from gmmdask.warehouse.views import CHAMPION_BEFORE, CHOSEN_SINCE, LATEST_LABELS, VIEWS
 
 PUBLISHED = "SELECT 1 FROM publications WHERE run_id = $run_id LIMIT 1"
 ANY_PUBLICATION = "SELECT 1 FROM publications LIMIT 1"
@@ -35,6 +36,9 @@ SEGMENT_NAMES = """SELECT segment_id, max(name) FROM segments
     GROUP BY segment_id ORDER BY segment_id"""
 NAME_SEGMENT = """UPDATE segments SET name = $name WHERE segment_id = $segment_id
     AND run_id IN (SELECT run_id FROM publications WHERE segmentation = $segmentation)"""
+
+
+_log = logging.getLogger(__name__)
 
 
 def _now() -> datetime:
@@ -270,12 +274,31 @@ def _inherit_names(connection: duckdb.DuckDBPyConnection, release: Release) -> N
 
 
 def _publication_rows(connection: duckdb.DuckDBPyConnection, release: Release, now: datetime) -> pa.Table:
+    """Return the rows of `publications`; a champion chosen by hand since the run began stays the champion."""
     ((last,),) = connection.execute("SELECT coalesce(max(publication_id), 0) FROM publications").fetchall()
+    chosen = _chosen_meanwhile(connection, release)
     rows = [
         {"publication_id": last + number, "published_at": now, **{name: getattr(publication, name) for name in _GIVEN}}
         for number, publication in enumerate(sorted(release.publications, key=lambda one: one.dt), start=1)
     ]
+    if chosen is not None:
+        rows = [row if row["champion_id"] is None else {**row, "champion_id": chosen} for row in rows]
     return conform(PUBLICATIONS, rows, {})
+
+
+def _chosen_meanwhile(connection: duckdb.DuckDBPyConnection, release: Release) -> str | None:
+    """Return the champion that was promoted or rolled back to while a night was computed or waited, if any."""
+    if "runs" not in release.tables or all(publication.kind != "night" for publication in release.publications):
+        return None
+    (run,) = release.tables["runs"].to_pylist()
+    found = connection.execute(
+        CHOSEN_SINCE, {"segmentation": release.segmentation, "began": run["started_at"]}
+    ).fetchall()
+    if not found:
+        return None
+    ((chosen,),) = found
+    _log.warning("the model %s, chosen by hand while run %s was computed, stays in force", chosen, release.run_id)
+    return str(chosen)
 
 
 _GIVEN = ("segmentation", "kind", "dt", "run_id", "model_id", "champion_id")

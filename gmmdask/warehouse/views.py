@@ -7,7 +7,7 @@ avoids what only one database knows.
 from __future__ import annotations
 
 from gmmdask.warehouse.schema import View, document
-from gmmdask.warehouse.tables import LABEL_KINDS, SEGMENTS, TABLES, one_of
+from gmmdask.warehouse.tables import CHAMPION_CHANGES, LABEL_KINDS, SEGMENTS, TABLES, one_of
 
 LATEST_LABELS = f"""SELECT max(publication_id) FROM publications
     WHERE {one_of("kind", LABEL_KINDS)} GROUP BY segmentation, dt"""  # noqa: S608
@@ -62,6 +62,11 @@ CHAMPION_BEFORE = """SELECT champion_id FROM publications
     WHERE segmentation = $segmentation AND champion_id IS NOT NULL AND dt < $dt
     ORDER BY publication_id DESC LIMIT 1"""
 """Query for the model in force before a date: what a repetition of that date starts from."""
+
+CHOSEN_SINCE = f"""SELECT champion_id FROM publications
+    WHERE segmentation = $segmentation AND {one_of("kind", CHAMPION_CHANGES)} AND published_at > $began
+    ORDER BY publication_id DESC LIMIT 1"""  # noqa: S608
+"""Query for the model that a person put in force since a moment."""
 
 INTRODUCTION = """
 # Tables of the warehouse

@@ -11,6 +11,7 @@ from gmmdask.errors import EmptyDataError
 from gmmdask.mixture.stack import Reference
 from gmmdask.mixture.structures import SPHERICAL, STRUCTURES, Structure
 from gmmdask.monitoring import Champion, find_affine_change
+from gmmdask.monitoring.units import moved_all_rows
 from tests.mixture.worlds import random_mixture
 from tests.monitoring.worlds import drawn, summed
 
@@ -94,3 +95,31 @@ def test_no_rows_have_no_unit() -> None:
     champion, rows = lake(STRUCTURES[3])
     with pytest.raises(EmptyDataError):
         find_affine_change(summed(champion, rows[:, :0]), champion)
+
+
+def counted(edges: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return np.bincount(edges.searchsorted(values), minlength=len(edges) + 1)
+
+
+@pytest.mark.parametrize(("zero", "scale"), [(10.0, 0.3048), (0.0, 0.3048), (0.0, 3.28), (0.0, 1.3)])
+def test_counts_agree_to_a_change_of_unit_of_all_rows(zero: float, scale: float) -> None:
+    champion, rows = lake(STRUCTURES[3])
+    training = drawn(champion.parameters, 20_000, np.random.default_rng(1))[1]
+    rows[1] = (rows[1] + zero) * scale - zero
+    change = find_affine_change(summed(champion, rows), champion)
+    edges = np.concatenate([[-64, -16, -8], np.quantile(training, np.arange(1, 100) / 100), [8, 16, 64]])
+    assert change is not None
+    assert moved_all_rows(change, edges, counted(edges, training), counted(edges, rows[1]))
+
+
+@pytest.mark.parametrize("share", [0.02, 0.15, 0.4])
+def test_counts_do_not_take_some_rows_far_out_for_another_unit(share: float) -> None:
+    """Though mean and covariance do."""
+    champion, rows = lake(STRUCTURES[3])
+    training = drawn(champion.parameters, 20_000, np.random.default_rng(1))[1]
+    rows[1, : int(share * rows.shape[1])] += 60.0
+    change = find_affine_change(summed(champion, rows), champion)
+    edges = np.concatenate([[-64, -16, -8], np.quantile(training, np.arange(1, 100) / 100), [8, 16, 64]])
+    assert change is not None
+    assert change.share > 0.9
+    assert not moved_all_rows(change, edges, counted(edges, training), counted(edges, rows[1]))

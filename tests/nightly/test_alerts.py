@@ -85,6 +85,21 @@ def test_a_verdict_comes_first_with_its_number_and_what_became_of_it(challenger,
     assert second.what == "null rate"
 
 
+def test_a_night_that_calls_for_training_promises_no_later_one():
+    decision, tonight = {**GAIN, "verdict": "refit", "is_alarm": True}, {**GAIN, "verdict": None, "is_alarm": True}
+    told = of({**RUN, "verdict": "refit"}, decision, {**tonight, "scope": "night"})
+    assert [(alert.what, "call for" in alert.remedy) for alert in told] == [
+        ("the verdict refit", False),
+        ("drift", False),
+    ]
+
+
+def test_a_night_without_a_label_says_so_first():
+    first, second = of({**RUN, "rows_ok": 0, "status": "alert"}, NULLS)
+    assert (first.what, first.reason) == ("labels", "no row of the night has a segment")
+    assert second.what == "null rate"
+
+
 def test_a_night_in_another_unit_is_promised_no_retraining():
     alarm = {**NULLS, "statistic": "gain"}
     assert "call for a retraining" in of(RUN, alarm)[0].remedy

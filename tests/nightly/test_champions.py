@@ -212,3 +212,21 @@ def test_a_model_that_was_disqualified_is_refused_with_the_reason(world):
     with pytest.raises(InvalidInputError, match=r"was disqualified \(a covariance became singular on the way\)"):
         promote_model(settings, collapsed.model_id)
     assert contents(settings) == before
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_a_model_chosen_while_a_night_is_computed_stays_in_force(world, refit):
+    root, settings = world
+    (_, first), _ = reigns(settings)
+    write_day(root, 3)
+
+    def at(point: str) -> None:
+        if point == "begun":
+            rollback_champion(settings)
+
+    night = run_night(settings, refit=refit, at=at)
+    assert night.release.publications[0].champion_id != first
+    assert reigns(settings)[-2:] == [("rollback", first), ("night", first)]
+    assert champion(settings) == first
+    write_day(root, 4)
+    assert run_night(settings).release.publications[0].model_id == first

@@ -23,6 +23,7 @@ from gmmdask.nightly import challenge, open_engine, plan_night, run_night
 from gmmdask.nightly.champions import rollback_champion
 from gmmdask.nightly.model import load_night_model
 from gmmdask.nightly.night import Night
+from gmmdask.nightly.plan import warehouse_of
 from gmmdask.nightly.reporting import report_night
 from gmmdask.nightly.summary import print_night
 from gmmdask.nightly.watch import Watched, thresholds, with_drift_action
@@ -267,8 +268,67 @@ def test_a_feature_in_another_unit_is_an_alert_of_its_own_and_its_nights_are_not
     run = last_run(settings)
     assert run["verdict"] == "refit"
     trained = [r["dt"] for r in rows(settings, "lineage") if (r["run_id"], r["purpose"]) == (run["run_id"], "train")]
-    assert trained == [day(n) for n in range(number + 2) if n != number]
-    assert load_night_model(settings, run["challenger_id"]).watch.null.n_nights == number + 1
+    assert trained == [day(n) for n in range(TRAINED, number + 2) if n != number], "those that were judged"
+    assert load_night_model(settings, run["challenger_id"]).watch.null.n_nights == WINDOW
+
+
+def with_newcomers(number: int) -> pa.Table:
+    """Return birds of which one in five is far heavier than any before: a cluster with the variance of another unit."""
+    table = birds(number)
+    weight = np.array(table["weight"].to_numpy())
+    weight[::5] = 900.0 + np.arange(len(weight[::5])) % 7
+    return replaced(table, "weight", pa.array(weight, from_pandas=True))
+
+
+def test_a_new_cluster_far_out_is_no_change_of_unit_and_is_trained_for(trained, tmp_path):
+    settings = world(trained, tmp_path)
+    for number in range(TRAINED, TRAINED + WINDOW):
+        write_day(tmp_path, number, with_newcomers(number))
+        run_night(settings)
+    assert [row for row in rows(settings, "drift") if row["statistic"] == "unit_change"] == []
+    assert last_run(settings)["action"] == "refit"
+    newest = day(TRAINED + WINDOW - 1)
+    heavy = f"SELECT count(DISTINCT segment_id) AS n FROM current_assignments WHERE dt = '{newest}' AND is_anomaly"
+    assert warehouse_of(settings).query(heavy).to_pylist() == [{"n": 0}]
+
+
+def test_another_window_in_the_settings_takes_effect_with_the_next_champion(trained, tmp_path):
+    copied(trained, tmp_path)
+    text = (tmp_path / "birds.toml").read_text().replace(f"window = {WINDOW}\n", "window = 2\n")
+    (tmp_path / "birds.toml").write_text(text)
+    settings = load_settings(tmp_path / "birds.toml")
+    for number in (TRAINED, TRAINED + 1):
+        write_day(tmp_path, number)
+        run_night(settings)
+    run = last_run(settings)
+    assert run["reason"].startswith("Verdict keep: window not full: 2 of 4 nights")
+    assert "[drift] window differs from that that model" in run["reason"]
+
+
+def test_a_date_without_a_row_counts_for_nothing_and_stops_no_later_night(trained, tmp_path):
+    settings = world(trained, tmp_path)
+    write_day(tmp_path, TRAINED, birds(TRAINED).slice(0, 0))
+    for number in (TRAINED + 1, TRAINED + 2):
+        write_day(tmp_path, number)
+    for number in range(TRAINED, TRAINED + 3):
+        run_night(settings, day(number))
+    assert "window not full: 2 of 4 nights" in last_run(settings)["reason"]
+
+
+def test_a_cell_beyond_all_bounds_costs_its_row_and_no_night(trained, tmp_path):
+    settings = world(trained, tmp_path)
+    table = birds(TRAINED)
+    weight = np.array(table["weight"].to_numpy())
+    weight[3] = 1e160
+    write_day(tmp_path, TRAINED, replaced(table, "weight", pa.array(weight, from_pandas=True)))
+    for number in range(TRAINED + 1, TRAINED + WINDOW):
+        write_day(tmp_path, number)
+    for number in range(TRAINED, TRAINED + WINDOW):
+        run_night(settings, day(number))
+    assert last_run(settings)["verdict"] == "keep"
+    assert decided(settings, day(TRAINED + WINDOW - 1))["value"] is not None
+    invalid = {row["dt"]: row["rows_invalid"] for row in rows(settings, "runs")}
+    assert (invalid[day(TRAINED)], invalid[day(TRAINED + 1)]) == (1, 0)
 
 
 def test_where_every_night_of_the_training_window_came_in_another_unit_nothing_is_tried(drifted, tmp_path):

@@ -7,10 +7,19 @@ of the tables is in `gmmdask.warehouse.views`; no statement that reads or change
 from gmmdask.warehouse.tables.columns import one_of
 from gmmdask.warehouse.tables.labels import ASSIGNMENTS, OUTLYING_ROWS, SEGMENT_PROFILES, SEGMENTS
 from gmmdask.warehouse.tables.models import DRIFT, GRID, SUCCESSIONS
-from gmmdask.warehouse.tables.runs import CHAMPION_KINDS, KINDS, LABEL_KINDS, LINEAGE, PUBLICATIONS, RUNS
+from gmmdask.warehouse.tables.runs import (
+    CHAMPION_CHANGES,
+    CHAMPION_KINDS,
+    KINDS,
+    LABEL_KINDS,
+    LINEAGE,
+    PUBLICATIONS,
+    RUNS,
+)
 
 __all__ = [
     "ASSIGNMENTS",
+    "CHAMPION_CHANGES",
     "CHAMPION_KINDS",
     "KINDS",
     "LABEL_KINDS",

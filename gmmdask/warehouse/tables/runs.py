@@ -18,10 +18,13 @@ from gmmdask.warehouse.tables.columns import (
 LABEL_KINDS = ("night", "repeat", "rescore")
 """Kinds of publication that bring labels: their rows name a run."""
 
-CHAMPION_KINDS = ("night", "promote", "rollback")
+CHAMPION_CHANGES = ("promote", "rollback")
+"""Kinds of publication by which a person puts a model in force."""
+
+CHAMPION_KINDS = ("night", *CHAMPION_CHANGES)
 """Kinds of publication that say which model is in force afterwards."""
 
-KINDS = ("night", "repeat", "rescore", "promote", "rollback")
+KINDS = (*LABEL_KINDS, *CHAMPION_CHANGES)
 """All kinds of publication."""
 
 RUNS = Table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
@@ -128,7 +129,7 @@ def test_trainings_calls_and_changes_by_hand_are_listed_latest_first(trend):
     assert told == [
         (day_of(60), "warm-start", "announced only", "–"),
         (day_of(54), "promote", "promoted by hand", "–"),
-        (day_of(50), "rollback", "rolled back", "–"),
+        (day_of(50), "rollback", "rolled back to", "–"),
         (day_of(44), "refit", "promoted", "+0.0171"),
         (day_of(36), "warm-start", "not promoted", "−0.0035"),
         (day_of(30), "warm-start", "promoted", "+0.0171"),
@@ -165,8 +166,9 @@ def test_the_story_counts_nights_retrainings_alerts_and_names_the_champion(trend
     assert told[0] == f"{rows:,} rows of 1 January 2023 to 11 March 2023 (68 dates) were labelled in 57 nights."
     assert told[1] == "A model was retrained 3 times (2 warm starts and 1 refit), and 2 became champion."
     assert told[2] == "6 nights raised an alert, the last of them that of 6 March 2023."
-    assert told[3] == f"Model {model_of(3)} has been the champion since 24 February 2023, when it was promoted by hand."
-    assert told[4].startswith("The share that moved most is that of “Families in large flats")
+    assert told[3] == f"Model {model_of(3)} has been the champion since 24 February 2023, promoted by hand."
+    assert told[4].startswith("The mean share that moved most is that of “Families in large flats")
+    assert re.search(r": [0-9.]+% of the first 28 dates, [0-9.]+% of the last 28 dates\.$", told[4])
 
 
 def test_missing_dates_and_calls_without_a_training_are_worth_a_second_look(trend):

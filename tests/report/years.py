@@ -143,7 +143,7 @@ def density_of(number: int) -> float:
 
 def _following(year: Year) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every row after those of the first run, with its table."""
-    version, reigning, split = 0, [model_of(0)], False
+    version, reigning, divided = 0, [model_of(0)], set[str]()
     for number in range(year.together, year.dates):
         if number in year.absent:
             continue
@@ -155,7 +155,8 @@ def _following(year: Year) -> Iterator[tuple[str, dict[str, Any]]]:
             trained = model_of(version)
             if wins:
                 reigning.append(trained)
-                split = split or verdict == "refit"
+                divided |= {trained} if verdict == "refit" or champion in divided else set()
+        split = reigning[-1] in divided
         is_announced = number in year.announced
         run = _run(f"night {number}", number, "night", verdict if wins else "keep")
         run |= _judgement(number, year, "warm-start" if is_announced else verdict, trained)

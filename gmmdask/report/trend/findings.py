@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 from itertools import pairwise
@@ -158,6 +158,8 @@ class Trend:
         Every publication that named a champion, the latest last.
     lives : tuple of Life
         Every segment that ever had a row, in order of ids.
+    members : mapping of str to set of int
+        The segments of every model that labelled, by its id.
     expected_anomalies : float, optional
         The share of rows that the settings would flag where nothing changes.
     """
@@ -171,7 +173,13 @@ class Trend:
     alarms: Sequence[Row]
     reigns: tuple[Reign, ...]
     lives: tuple[Life, ...]
+    members: Mapping[str, frozenset[int]] = field(default_factory=dict)
     expected_anomalies: float | None = None
+
+    def counting(self, life: Life, days: Sequence[Day]) -> list[Day]:
+        """Return the dates on which a segment has a share, be it 0: some row is labelled, by a model that has it."""
+        own = life.segment_id
+        return [one for one in days if one.rows_ok and own in {*self.members.get(one.model_id, ()), *one.sizes}]
 
     @property
     def champion(self) -> Reign:

@@ -28,7 +28,7 @@ SPREAD_SIZES = f"""SELECT a.dt, a.segment_id, count(*) AS size, avg(a.log_densit
     WHERE a.segmentation = $segmentation AND p.publication_id IN ({LATEST_LABELS}) AND a.run_id IN ({SPREAD})
     GROUP BY a.dt, a.segment_id ORDER BY a.dt, a.segment_id"""  # noqa: S608
 
-LIVES = """SELECT s.segment_id, s.name, s.origin, s.predecessors
+LIVES = """SELECT s.model_id, s.segment_id, s.name, s.origin, s.predecessors
     FROM segments AS s JOIN publications AS p ON p.run_id = s.run_id
     WHERE p.segmentation = $segmentation ORDER BY p.publication_id"""
 

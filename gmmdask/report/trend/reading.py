@@ -45,6 +45,7 @@ def read_trend(warehouse: Warehouse, segmentation: str) -> Trend:
     drift = [row for row in rows(queries.DRIFT) if row["run_id"] in judged]
     reigns = tuple(Reign(**row) for row in rows(queries.REIGNS))
     seen = {segment_id for day in days for segment_id in day.sizes}
+    lives = rows(queries.LIVES)
     return Trend(
         segmentation=segmentation,
         days=days,
@@ -54,7 +55,8 @@ def read_trend(warehouse: Warehouse, segmentation: str) -> Trend:
         tonight=_gains(drift, "night"),
         alarms=[row for row in drift if row["is_alarm"]],
         reigns=reigns,
-        lives=tuple(life for life in _lives(rows(queries.LIVES)) if life.segment_id in seen),
+        lives=tuple(life for life in _lives(lives) if life.segment_id in seen),
+        members=_members(lives),
         expected_anomalies=_expected(published[-1]["settings"]),
     )
 
@@ -130,6 +132,13 @@ def _lives(rows: Iterable[Row]) -> list[Life]:
         Life(segment_id=one, name=names[one], origin=origins[one][0], predecessors=origins[one][1])
         for one in sorted(names)
     ]
+
+
+def _members(rows: Iterable[Row]) -> dict[str, frozenset[int]]:
+    found: dict[str, set[int]] = {}
+    for row in rows:
+        found.setdefault(row["model_id"], set()).add(row["segment_id"])
+    return {model_id: frozenset(ids) for model_id, ids in found.items()}
 
 
 def _expected(settings: str | None) -> float | None:

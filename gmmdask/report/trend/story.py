@@ -14,7 +14,7 @@ STRETCH = 28
 NOTABLE_MOVE = 0.01
 LONGEST_NAME = 60
 NAMED_DATES = 5
-KINDS = {"promote": "promoted by hand", "rollback": "rolled back"}
+BY_HAND = {"promote": "promoted by hand", "rollback": "by a rollback"}
 
 
 def sentences(trend: Trend) -> list[str]:
@@ -33,11 +33,16 @@ def called(life: Life) -> str:
     return f"“{shortened(life.name, LONGEST_NAME)}”" if life.name else f"number {life.segment_id}"
 
 
-def moves(trend: Trend) -> list[tuple[Life, float, float]]:
-    """Return every segment with its mean share at the beginning and at the end, the largest move first."""
+def mean_shares(trend: Trend, life: Life) -> tuple[float | None, float | None]:
+    """Return a segment's mean share on the first dates and on the last; None where no model of these has it."""
     first, last = _stretches(trend.days)
-    found = [(life, _mean_share(first, life), _mean_share(last, life)) for life in trend.lives]
-    return sorted(found, key=lambda move: -abs(move[2] - move[1]))
+    return _mean_share(trend.counting(life, first), life), _mean_share(trend.counting(life, last), life)
+
+
+def stretch_words(trend: Trend, which: str) -> str:
+    """Return what the first or the last dates are, as a table calls their mean."""
+    length = len(_stretches(trend.days)[0])
+    return f"Mean of the {which} {length} dates" if length > 1 else f"{which} date".capitalize()
 
 
 def _labelled(trend: Trend) -> str:
@@ -73,20 +78,26 @@ def _champion(trend: Trend) -> str:
     if not trend.reigns:
         return "No model is in force."
     reign = trend.champion
-    how = f", when it was {KINDS[reign.kind]}" if reign.kind in KINDS else ""
-    return f"Model {reign.champion_id} has been the champion since {day(reign.dt)}{how}."
+    trained = any(night.dt == reign.dt and night.promoted for night in trend.trainings)
+    how = BY_HAND.get(reign.kind, "trained that night" if trained else "")
+    return f"Model {reign.champion_id} has been the champion since {day(reign.dt)}{how and f', {how}'}."
 
 
 def _moved(trend: Trend) -> str:
-    ranked = moves(trend)
-    if len(trend.days) < 2 or not ranked:
+    means = [(life, *mean_shares(trend, life)) for life in trend.lives]
+    known = [(life, before, after) for life, before, after in means if before is not None and after is not None]
+    if len(trend.days) < 2 or not means:
         return ""
-    life, before, after = ranked[0]
+    length = len(_stretches(trend.days)[0])
+    share, dates = ("mean share", f"{length} dates") if length > 1 else ("share", "date")
+    if not known:
+        return f"None of the segments of the first {dates} is left on the last {dates}."
+    life, before, after = max(known, key=lambda move: abs(move[2] - move[1]))
     if abs(after - before) < NOTABLE_MOVE:
-        return f"No segment's share moved by more than {percent(NOTABLE_MOVE)} from the first dates to the last."
-    stretch = len(_stretches(trend.days)[0])
-    dates = f"on the first and last {plural(stretch, 'date')}" if stretch > 1 else "on the first and last date"
-    return f"The share that moved most is that of {called(life)}: {percent(before)} and {percent(after)} {dates}."
+        told = f"No segment's {share} of the last {dates} is more than {100 * NOTABLE_MOVE:g} percentage point away"
+        return f"{told} from that of the first {dates}."
+    told = f"The {share} that moved most is that of {called(life)}"
+    return f"{told}: {percent(before)} of the first {dates}, {percent(after)} of the last {dates}."
 
 
 def _missing(trend: Trend) -> list[str]:
@@ -128,6 +139,6 @@ def _stretches(days: Sequence[Day]) -> tuple[Sequence[Day], Sequence[Day]]:
     return days[:length], days[-length:]
 
 
-def _mean_share(days: Sequence[Day], life: Life) -> float:
+def _mean_share(days: Sequence[Day], life: Life) -> float | None:
     rows = sum(one.rows_ok for one in days)
-    return sum(one.sizes.get(life.segment_id, 0) for one in days) / rows if rows else 0.0
+    return sum(one.sizes.get(life.segment_id, 0) for one in days) / rows if rows else None

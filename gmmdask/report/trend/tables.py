@@ -8,12 +8,12 @@ from datetime import date
 
 from gmmdask.report.findings import Row
 from gmmdask.report.trend.findings import Gain, Life, Night, Reign, Trend
-from gmmdask.report.trend.story import moves
+from gmmdask.report.trend.story import mean_shares
 from gmmdask.report.wording import NOTHING, brief, day, listed, measure, percent, shortened, signed
 
 LONGEST_ALERTS = 120
 LONGEST_VALUE = 40
-BY_HAND = {"promote": "promoted by hand", "rollback": "rolled back"}
+BY_HAND = {"promote": "promoted by hand", "rollback": "rolled back to"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,9 +59,9 @@ class AlertRow:
 
 def segment_rows(trend: Trend) -> list[SegmentRow]:
     """Return the segments by id, with their mean share on the first dates and on the last."""
-    ranked = {life.segment_id: (before, after) for life, before, after in moves(trend)}
-    largest = max((after for _, after in ranked.values()), default=0.0)
-    return [_segment(trend, life, *ranked[life.segment_id], largest) for life in trend.lives]
+    means = [mean_shares(trend, life) for life in trend.lives]
+    largest = max((after or 0.0 for _, after in means), default=0.0)
+    return [_segment(trend, life, *own, largest) for life, own in zip(trend.lives, means, strict=True)]
 
 
 def training_rows(trend: Trend) -> list[TrainingRow]:
@@ -82,17 +82,17 @@ def alert_rows(trend: Trend) -> tuple[list[AlertRow], int]:
     return rows[:LONGEST_ALERTS], max(0, len(rows) - LONGEST_ALERTS)
 
 
-def _segment(trend: Trend, life: Life, before: float, after: float, largest: float) -> SegmentRow:
-    shares = [one.share(life.segment_id) for one in trend.days if life.segment_id in one.sizes]
-    dates = [one.dt for one in trend.days if life.segment_id in one.sizes]
+def _segment(trend: Trend, life: Life, before: float | None, after: float | None, largest: float) -> SegmentRow:
+    days = trend.counting(life, trend.days)
+    shares = [one.share(life.segment_id) for one in days]
     return SegmentRow(
         life=life,
         before=percent(before),
         after=percent(after),
         lowest=percent(min(shares)),
         highest=percent(max(shares)),
-        bar=round(100 * after / largest, 1) if largest else 0.0,
-        seen=_seen(trend, dates),
+        bar=round(100 * (after or 0.0) / largest, 1) if largest else 0.0,
+        seen=_seen(trend, [one.dt for one in days]),
         origin=_origin(life),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -159,6 +160,12 @@ def test_however_many_alarms_there_are_a_reader_is_told_of_few_and_of_how_many_m
 def test_a_gain_is_drawn_as_a_multiple_of_what_is_ordinary(drifted):
     (bars,) = gain_figure(change_of(drifted)).data
     assert list(bars.x) == pytest.approx([0.00412 / 0.0019, 0.021 / 0.0093])
+
+
+def test_the_caption_says_that_a_bar_is_a_multiple_of_its_own_limit(large_world):
+    page = render_report(large_world.warehouse, RUN)
+    (caption,) = re.findall(r'figure-gain".*?<figcaption>(.*?)</figcaption>', page, re.DOTALL)
+    assert "Each bar is drawn as a multiple of its own limit" in " ".join(caption.split())
 
 
 def random_alignment(seed: int, n_old: int, n_new: int) -> Alignment:

@@ -1,4 +1,4 @@
-"""What happened in a run, told in three sentences, and what is worth a second look."""
+"""What happened in a run, told in three sentences at most, and what is worth a second look."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ ACTIONS = {"warm-start": "retrained from the one before", "refit": "trained anew
 REASONS = {"missing": "a value is missing", "unseen": "a category is new", "invalid": "a value is invalid"}
 
 
-def sentences(findings: Findings) -> tuple[str, str, str]:
-    """Return what was labelled, by which model, and what came out, alarms included."""
+def sentences(findings: Findings) -> tuple[str, ...]:
+    """Return what was labelled, by which model, and what came out, alarms included; nothing comes out of no rows."""
     change = change_of(findings)
-    return _labelled(findings), _model(findings, change), _outcome(findings, change)
+    told = _labelled(findings), _model(findings, change), _outcome(findings, change)
+    return tuple(sentence for sentence in told if sentence)
 
 
 def notes(findings: Findings) -> list[str]:
@@ -41,15 +42,17 @@ def span(findings: Findings) -> str:
 def _labelled(findings: Findings) -> str:
     run = findings.run
     total, ok = run["rows_total"], run["rows_ok"]
-    told = f"{plural(total, 'row')} of {span(findings)} were read, and {count(ok)} of them"
-    told += f" ({percent(ok / total)})" if total else ""
-    told += f" belong to one of {plural(len(findings.segments), 'segment')}"
     others = [
         f"{count(run[f'rows_{status}'])} because {reason}"
         for status, reason in REASONS.items()
         if run[f"rows_{status}"]
     ]
-    return told + (f"; left out were {listed(others)}." if others else ".")
+    left_out = f"; left out were {listed(others)}." if others else "."
+    read = f"{plural(total, 'row')} of {span(findings)} {'was' if total == 1 else 'were'} read"
+    if not ok:
+        return f"No row could be given a segment: {read}{left_out}"
+    told = f"{read}, and {count(ok)} of them ({percent(ok / total)})"
+    return f"{told} belong to one of {plural(len(findings.segments), 'segment')}{left_out}"
 
 
 def _model(findings: Findings, change: Change | None) -> str:
@@ -92,7 +95,8 @@ def _won(change: Change | None) -> str:
 def _outcome(findings: Findings, change: Change | None) -> str:
     run, core = findings.run, findings.core_rows
     if not findings.segments or not run["rows_ok"]:
-        return f"No row could be given a segment{_alarmed(change)}."
+        alarmed = _alarmed(change).removeprefix("; ")
+        return f"{alarmed[:1].upper()}{alarmed[1:]}." if alarmed else ""
     largest = max(findings.segments, key=lambda one: one.share)
     parts = []
     if core is not None:
@@ -135,6 +139,8 @@ def _alarms(findings: Findings) -> list[str]:
 
 
 def _shifts(findings: Findings) -> list[str]:
+    if not findings.run["rows_ok"]:
+        return []  # no row has a segment, which is told first
     moved = [
         (one, one.share - one.earlier_share)
         for one in findings.segments

@@ -13,7 +13,7 @@ import pytest
 from gmmdask.errors import InvalidInputError, StorageError
 from gmmdask.report import render_report, write_page
 from gmmdask.report.reading import read_findings
-from gmmdask.report.story import notes
+from gmmdask.report.story import notes, sentences
 from tests.report.worlds import LONG_NAMES, RUN, Wish, made_up_model, publish
 
 ATTACK = "</script><script>alert(1)</script><img src=http://example.org onerror=alert(2)>"
@@ -124,7 +124,23 @@ def test_long_names_and_markup_in_them_are_all_told_in_full(large_world):
 def test_a_run_without_a_single_scored_row_has_a_report(tmp_path):
     world = publish(tmp_path, Wish(n_rows=5, holes=5, threshold=-1.0, has_grid=False))
     words = Words(render_report(world.warehouse, RUN, model=world.model)).words
-    assert "No row could be given a segment." in words
+    told = "No row could be given a segment: 5 rows of 29 February 2024 were read; left out were 5 because a value is missing."
+    assert f"What happened {told} The model" in words
+    assert words.count("No row could be given") == 1
+
+
+def test_a_night_of_which_no_row_has_a_segment_says_so_first_and_tells_of_no_share(world):
+    findings = read_findings(world.warehouse, RUN)
+    before = tuple(replace(one, size=0, share=0.0, earlier_share=0.3) for one in findings.segments)
+    run = {**findings.run, "rows_ok": 0, "rows_missing": 0, "rows_unseen": 600}
+    found = replace(findings, segments=before, run=run)
+    first, model = sentences(found)
+    assert first.startswith("No row could be given a segment: 600 rows")
+    assert first.endswith("; left out were 600 because a category is new.")
+    assert model.startswith("The model")
+    assert not any("share" in note or "No row" in note for note in notes(found))
+    none_read = replace(found, run={**run, "rows_unseen": 0, "rows_total": 0})
+    assert sentences(none_read)[0] == "No row could be given a segment: 0 rows of 29 February 2024 were read."
 
 
 def test_a_report_that_cannot_be_written_is_an_error_and_leaves_nothing_behind(tmp_path):

@@ -114,6 +114,8 @@ def created(filesystem: Any, path: str) -> Iterator[Any]:
         with filesystem.open(path, "wb") as file:
             yield file
         return
+    if Path(path).is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     partial = Path(f"{path}.{secrets.token_hex(4)}.part")
     try:
         with partial.open("wb") as file:
@@ -170,6 +172,8 @@ def refusal(error: Exception) -> str | None:
         return None
     if error.errno == errno.EROFS:
         return f"{str(error.filename)!r} is on a read-only file system; mount it for writing, or name another folder"
+    if error.errno == errno.EISDIR:
+        return f"{str(error.filename)!r} is a folder; name a file in it"
     if error.errno in _DENIED:
         return (
             f"this user has no permission for {str(error.filename)!r}; change its permissions (ls -ld shows them), "

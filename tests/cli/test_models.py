@@ -176,6 +176,21 @@ def test_models_whose_files_are_damaged_are_listed_and_told_in_one_sentence(comm
     assert "has format 2" in plain(command("models", "show", path).stderr)
 
 
+@pytest.mark.parametrize("arguments", [("trend", "-o"), ("report", "-o"), ("export",)], ids=lambda given: given[0])
+@pytest.mark.parametrize("place", ["/", "folder"])
+def test_a_folder_where_a_file_should_be_written_is_told_in_one_sentence(
+    command, grown, tmp_path, monkeypatch, arguments, place
+):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    done = command(arguments[0], grown / "birds.toml", *arguments[1:], place)
+    assert done.exit_code == 1
+    assert re.search(
+        r" cannot be written: \S+ cannot be used: '\S+' is a folder; name a file in it$", plain(done.stderr)
+    )
+    assert ".part" not in done.stderr
+
+
 def test_before_the_first_night_there_is_nothing_to_show(command, tmp_path):
     path = write_settings(tmp_path)
     write_world(tmp_path, days=1)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gmmdask.lake.fingerprint import digest
 from gmmdask.lake.lake import Lake
+from gmmdask.preparation.codes import texts_of_ids
 from gmmdask.source import Leaf, Partition
 
 HELD_OUT_ONE_IN = 20
@@ -58,7 +59,8 @@ class TrainingRows:
     def read(self, partition: int, first: int = 0, stop: int | None = None) -> Iterator[Leaf]:
         """Yield the leaves of a partition without their held-out rows; raises what the lake raises."""
         for leaf in self._identified.read(partition, first, stop):
-            yield _filtered(leaf, self._kept(leaf.carried[self.id_column]), self.lake.carried)
+            ids = texts_of_ids(leaf.carried[self.id_column], self.id_column)
+            yield _filtered(leaf, self._kept(ids), self.lake.carried)
 
     def _kept(self, ids: Any) -> NDArray[np.bool_]:
         return ~held_out(ids, self.seed)

@@ -6,13 +6,14 @@ The task is pure but for the file that it stages; run again, it writes the same 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
 from gmmdask.engine.port import Engine
 from gmmdask.engine.tree import pairwise
 from gmmdask.errors import InvalidInputError
+from gmmdask.preparation.codes import texts_of_ids
 from gmmdask.scoring.assign import SegmentModel, assignments, score_leaf
 from gmmdask.scoring.outlying import OutlyingRow, farthest, outlying_rows
 from gmmdask.scoring.profile import SegmentSums, combine_sums, profile_leaf
@@ -104,8 +105,8 @@ class _Found:
 
 
 def _batches(partition: int, leaves: Iterator[Leaf], task: ScoringTask, found: _Found) -> Iterator[dict[str, Any]]:
-    for leaf in leaves:
-        _require_ids(leaf, task.id_column)
+    for read in leaves:
+        leaf = _identified(read, task.id_column)
         if task.observe is not None:
             found.observed.append(task.observe(leaf))
         scores = score_leaf(leaf.values, task.model)
@@ -116,9 +117,12 @@ def _batches(partition: int, leaves: Iterator[Leaf], task: ScoringTask, found: _
         yield assignments(scores, task.model, ids, dt)
 
 
-def _require_ids(leaf: Leaf, id_column: str) -> None:
+def _identified(leaf: Leaf, id_column: str) -> Leaf:
+    """Return the leaf with its ids as text, and refuse rows without one."""
     if absent := leaf.carried[id_column].null_count:
         raise InvalidInputError(
             f"the id column {id_column!r} has no value in {absent} of the {leaf.n_rows} rows of leaf {leaf.index}. "
             "Mend the source, or choose another id column; nothing was published"
         )
+    ids = texts_of_ids(leaf.carried[id_column], id_column)
+    return replace(leaf, carried={**leaf.carried, id_column: ids})

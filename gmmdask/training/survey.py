@@ -19,7 +19,7 @@ from gmmdask.engine.port import Engine
 from gmmdask.errors import EmptyDataError, InvalidInputError
 from gmmdask.mixture.stack import Reference
 from gmmdask.mixture.statistics import Coverage
-from gmmdask.preparation.codes import texts_of
+from gmmdask.preparation.codes import as_text, texts_of
 from gmmdask.preparation.recipe import Recipe
 from gmmdask.source import Leaf, Source
 from gmmdask.training.moments import FeatureMoments
@@ -247,7 +247,9 @@ def _patterns(missing: NDArray[np.bool_]) -> Counter[str]:
 
 
 def _category_counts(column: Any, name: str, usable: NDArray[np.bool_]) -> Counter[str | None]:
-    counted = (column if usable.all() else column.filter(pa.array(usable))).value_counts()
+    kept = column if usable.all() else column.filter(pa.array(usable))
+    with as_text(column.type, name):
+        counted = kept.value_counts()
     values = counted.field("values")
     plain = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
     return Counter(dict(zip(texts_of(plain, name).to_pylist(), counted.field("counts").to_pylist(), strict=True)))

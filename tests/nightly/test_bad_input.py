@@ -116,6 +116,23 @@ def write_bytes_that_are_no_text(root: Path) -> None:
         write_day(root, number, replaced(birds(number), "colour", [b"white"] * ROWS))
 
 
+def everywhere(column: str, value: Callable[[int, int], object], data_type: pa.DataType) -> Accident:
+    """Return the accident that a column is of another type in all files."""
+
+    def accident(root: Path) -> None:
+        for number in range(3):
+            values = pa.array([value(number, row) for row in range(ROWS)], data_type)
+            write_day(root, number, replaced(birds(number), column, values))
+
+    accident.__name__ = f"{column}_of_{data_type}"
+    return accident
+
+
+NO_TEXT = r"column '{}' is {} and cannot be read as text \(.*\); write it as text in UTF-8, or {}$"
+NO_ID, NO_DESCRIPTION = "name another column as source.id", "take it out of describe"
+LIST, STRUCT = pa.list_(pa.int64()), pa.struct({"a": pa.int64()})
+
+
 def write_values_whose_squares_overflow(root: Path) -> None:
     speed = birds(1)["speed"].to_numpy().copy()
     speed[1:11] = np.repeat([-1.7e308, 1.7e308], 5)
@@ -128,6 +145,36 @@ CASES: list[tuple[Accident, type[GmmdaskError], str]] = [
         write_bytes_that_are_no_text,
         InvalidInputError,
         r"'dt=2024-01-02/part\.parquet'.*column 'colour' is binary and cannot be read as text .*take it out of describe",
+    ),
+    (
+        everywhere("ring", lambda *row: b"\xff" + bytes(13) + bytes(row), pa.binary(16)),
+        InvalidInputError,
+        NO_TEXT.format("ring", r"fixed_size_binary\[16\]", NO_ID),
+    ),
+    (
+        everywhere("ring", lambda *row: b"\xff" + bytes(row), pa.binary()),
+        InvalidInputError,
+        NO_TEXT.format("ring", "binary", NO_ID),
+    ),
+    (
+        everywhere("ring", lambda *row: list(row), LIST),
+        InvalidInputError,
+        NO_TEXT.format("ring", "list<.*>", NO_ID),
+    ),
+    (
+        everywhere("ring", lambda _, row: {"a": row}, STRUCT),
+        InvalidInputError,
+        NO_TEXT.format("ring", "struct<.*>", NO_ID),
+    ),
+    (
+        everywhere("colour", lambda *row: list(row), LIST),
+        InvalidInputError,
+        NO_TEXT.format("colour", "list<.*>", NO_DESCRIPTION),
+    ),
+    (
+        everywhere("colour", lambda _, row: {"a": row}, STRUCT),
+        InvalidInputError,
+        NO_TEXT.format("colour", "struct<.*>", NO_DESCRIPTION),
     ),
     (
         write_values_whose_squares_overflow,

@@ -1,6 +1,7 @@
 """Nights as their champion sees them: observed in one pass, kept beside its bundle, read back without a pass.
 
-What is kept is a convenience: an observation that is gone, or of files that have changed, is made again from the lake.
+What is kept is a convenience: an observation that is gone or damaged, or of files that have changed, is made again from
+the lake.
 """
 
 from __future__ import annotations
@@ -82,12 +83,17 @@ def observed(
 
 
 def keep_observation(lake: Lake, dt: date, observation: Observation, model_id: str, settings: Settings) -> None:
-    """Keep what a date says beside the model's bundle; one that is kept already is left alone."""
+    """Keep what a date says beside the model's bundle; one that is kept already and whole is left alone."""
     arrays, facts = observation.to_parts()
     bundle = Bundle(kind=KIND, parts={"observation": Part(arrays=arrays, document=facts)})
     # Another machine's last bits may differ, and the first to write is as good as the second.
     with suppress(InvalidInputError):
-        save_bundle(bundle, _uri(lake, dt, model_id, settings), storage_options=settings.registry.storage_options)
+        save_bundle(
+            bundle,
+            _uri(lake, dt, model_id, settings),
+            storage_options=settings.registry.storage_options,
+            replace_damaged=True,
+        )
 
 
 def _kept(lake: Lake, dt: date, observer: Observer, model_id: str, settings: Settings) -> Observation | None:

@@ -27,6 +27,7 @@ from gmmdask.nightly.plan import warehouse_of
 from gmmdask.nightly.reporting import report_night
 from gmmdask.nightly.summary import print_night
 from gmmdask.nightly.watch import Watched, thresholds, with_drift_action
+from gmmdask.registry import load_bundle
 from gmmdask.settings import Drift, Settings, load_settings
 from tests.nightly.lakes import ROWS, birds, day, files_below, replaced, write_day, write_settings, write_world
 from tests.nightly.test_night import contents, copied, rows
@@ -397,6 +398,17 @@ def test_what_was_observed_is_made_again_where_it_is_gone(drifted, tmp_path):
     assert told[0]["reason"] == told[1]["reason"]
     found = [decided(load_settings(root / "birds.toml"), told[0]["dt"]) for root in (kept, gone)]
     assert found[0]["value"] == pytest.approx(found[1]["value"], rel=1e-12)
+
+
+def test_what_was_observed_and_is_damaged_is_made_again_and_replaced(drifted, tmp_path):
+    settings = world(drifted, tmp_path)
+    champion = rows(settings, "champion")[0]["champion_id"]
+    nights = sorted((tmp_path / "registry" / "birds" / champion / "nights").iterdir())
+    for night, content in zip(nights, (b'{"format": 1, "kind', b"[1]", b""), strict=True):
+        (night / "bundle.json").write_bytes(content)
+    (nights[1] / "arrays.npz").unlink()
+    assert full_night(settings, tmp_path)["verdict"] == "refit"
+    assert [load_bundle(str(night)).kind for night in nights] == ["observation"] * len(nights)
 
 
 def test_a_rewritten_night_of_a_training_is_judged_and_trained_again(drifted, tmp_path):

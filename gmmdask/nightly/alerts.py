@@ -2,8 +2,8 @@
 
 Alerts are read from the warehouse, after publication, so that a night which was killed in between loses none: the next
 call finds runs of the last days whose alerts were not delivered. What was delivered is noted beside the staged runs, one
-small file a run, way out by way out. A way out that failed is tried again by the next calls, the others are not; a call
-that dies between telling and noting tells twice.
+small file a run, way out by way out. A way out that failed is tried again by the next calls, the others are not; one that does
+not answer is tried for no other run of the same call. A call that dies between telling and noting tells twice.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from gmmdask.errors import GmmdaskError
-from gmmdask.nightly.delivery import Channel, Message, log_lines, post_webhook, run_command
+from gmmdask.nightly.delivery import Channel, Message, Unreachable, log_lines, post_webhook, run_command
 from gmmdask.nightly.plan import utc_now, warehouse_of
 from gmmdask.settings import Settings
 from gmmdask.storage import created, has_folders, open_storage, reaching
@@ -188,13 +188,15 @@ def _channels(settings: Settings) -> dict[str, Channel]:
 
 def _deliveries(settings: Settings, channels: Mapping[str, Channel], since: datetime) -> Iterator[Delivery]:
     receipts = _Receipts.of(settings)
+    closed: dict[str, Unreachable] = {}
     for run, alerts in _alerted(settings, since):
         taken = receipts.read(run["run_id"])
         open_channels = {name: channel for name, channel in channels.items() if name not in taken}
         if not open_channels:
             continue
         told = message_of(run, alerts)
-        troubles = {name: channel(told) for name, channel in open_channels.items()}
+        troubles = {name: closed.get(name) or channel(told) for name, channel in open_channels.items()}
+        closed |= {name: trouble for name, trouble in troubles.items() if isinstance(trouble, Unreachable)}
         delivered = tuple(name for name, trouble in troubles.items() if not trouble)
         failed = tuple(trouble for trouble in troubles.values() if trouble)
         for trouble in failed:

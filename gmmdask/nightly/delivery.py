@@ -27,6 +27,13 @@ Message = Mapping[str, Any]
 Channel = Callable[[Message], str]
 """Delivers a message and returns why it could not; empty where it could."""
 
+
+class Unreachable(str):
+    """Why a way out takes no message at all just now, so that others need not be tried."""
+
+    __slots__ = ()
+
+
 PAUSES = (1.0, 4.0)
 """Seconds before a webhook is tried for the second and the third time."""
 
@@ -74,12 +81,13 @@ def run_command(message: Message, command: Sequence[str], timeout: float, secret
                 env={name: value for name, value in os.environ.items() if name.upper() not in WITHHELD},
             )
         except (OSError, ValueError) as error:
-            return f"the command {name} cannot be run ({getattr(error, 'strerror', None) or type(error).__name__})"
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            return Unreachable(f"the command {name} cannot be run ({reason})")
         try:
             process.communicate(json.dumps(message).encode(), timeout=timeout)
         except subprocess.TimeoutExpired:
             _stop(process)
-            return f"the command {name} was stopped after {timeout:g} s"
+            return Unreachable(f"the command {name} was stopped after {timeout:g} s")
         if process.returncode:
             return f"the command {name} ended with exit code {process.returncode}{_last_line(complaints, secret)}"
     return ""
@@ -137,7 +145,8 @@ def post_webhook(
             break
         sleep(pause)
         trouble, may_pass = _post(message, address, timeout)
-    return f"the webhook at {urlsplit(address).hostname} {trouble}" if trouble else ""
+    told = f"the webhook at {urlsplit(address).hostname} {trouble}" if trouble else ""
+    return Unreachable(told) if trouble and may_pass else told
 
 
 def _post(message: Message, address: str, timeout: float) -> tuple[str, bool]:

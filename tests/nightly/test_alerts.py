@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from gmmdask.nightly.alerts import Alert, alerts_of, deliver_alerts
+from gmmdask.nightly.delivery import Unreachable
 from gmmdask.settings import Settings, load_settings
 from gmmdask.warehouse import Publication
 from gmmdask.warehouse.duckdb_file import DuckDBFile
@@ -187,6 +188,28 @@ def test_a_way_out_that_failed_is_tried_again_alone(settings, caplog):
     assert second.channels == ("broken",)
     assert (len(broken.messages), len(sound.messages)) == (2, 1)
     assert tell(settings, broken=broken, sound=sound) == ()
+
+
+def test_a_way_out_that_does_not_answer_is_tried_once_a_call_however_many_runs_wait(settings):
+    for number in range(3):
+        publish(settings, f"loud{number}", NULLS, at=NOW + timedelta(minutes=number))
+    tried = []
+
+    def dead(message) -> str:
+        tried.append(message["run_id"])
+        return Unreachable("nobody is there")
+
+    refusing = Recorder(failures=1)
+    deliveries = tell(settings, dead=dead, refusing=refusing)
+    assert tried == ["loud0"]
+    assert [one.troubles for one in deliveries] == [
+        ("nobody is there", "it is broken"),
+        ("nobody is there",),
+        ("nobody is there",),
+    ]
+    assert len(refusing.messages) == 3, "what it says of one message need not hold for the next"
+    tell(settings, dead=lambda message: tried.append(message["run_id"]) or "", refusing=refusing)
+    assert tried == ["loud0", "loud0", "loud1", "loud2"]
 
 
 def test_runs_are_told_oldest_first_and_old_ones_no_more(settings):

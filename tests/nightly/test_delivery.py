@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from gmmdask.nightly.delivery import log_lines, post_webhook, run_command
+from gmmdask.nightly.delivery import Unreachable, log_lines, post_webhook, run_command
 
 MESSAGE = {"text": "first\nsecond", "lines": ["first", "second"], "alerts": []}
 SECRET = "T0K3N"
@@ -90,13 +90,16 @@ def test_a_webhook_that_keeps_failing_is_given_up_and_told_by_its_host_alone(hoo
     hook.answers = [500] * 3
     trouble, _ = post(hook)
     assert trouble == "the webhook at 127.0.0.1 answered 500"
+    assert isinstance(trouble, Unreachable)
     assert len(hook.received) == 3
 
 
 @pytest.mark.parametrize("answer", [400, 403, 404, 302, 307])
 def test_a_refusal_or_redirect_is_final(hook, answer):
     hook.answers = [answer]
-    assert post(hook) == (f"the webhook at 127.0.0.1 answered {answer}", [])
+    trouble, waited = post(hook)
+    assert (trouble, waited) == (f"the webhook at 127.0.0.1 answered {answer}", [])
+    assert not isinstance(trouble, Unreachable), "it did answer"
     assert len(hook.received) == 1, "nothing went where the redirect pointed"
 
 
@@ -160,6 +163,7 @@ def test_a_command_that_hangs_is_stopped_with_all_that_it_started(monkeypatch):
     with os.fdopen(reading) as pipe:
         assert pipe.read() == "", "the end: nobody holds it any more"
     assert trouble == f"the command {sys.executable!r} was stopped after 1 s"
+    assert isinstance(trouble, Unreachable)
 
 
 @pytest.mark.parametrize("command", ["/nowhere/notify", "no\0name"])

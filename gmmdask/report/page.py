@@ -73,6 +73,7 @@ def render_report(
         findings=findings,
         run=findings.run,
         figures=drawn,
+        is_projected=model is not None and model.parameters.n_features > 1,
         has_sample=sample is not None and sample.size > 0,
         story=story,
         tables=tables,

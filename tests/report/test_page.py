@@ -127,6 +127,7 @@ def test_a_run_without_a_single_scored_row_has_a_report(tmp_path):
     told = "No row could be given a segment: 5 rows of 29 February 2024 were read; left out were 5 because a value is missing."
     assert f"What happened {told} The model" in words
     assert words.count("No row could be given") == 1
+    assert "An ellipse holds about half of a segment" in words
 
 
 def test_a_night_of_which_no_row_has_a_segment_says_so_first_and_tells_of_no_share(world):

@@ -84,7 +84,7 @@ def test_a_model_is_shown_with_origin_recipe_segments_and_watch(command, world):
     assert done.exit_code == 0
     for expected in (
         f"Model {ids(settings)[0]}: champion since the night of {day(LATEST)}",
-        f"Trained on {day(0)} to {day(LATEST)}",
+        f"Trained on {day(TRAINED)} to {day(LATEST)}",
         "2 diag components",
         "weight row dropped none",
         "1 Heavy [birds]",
@@ -116,7 +116,7 @@ def test_two_models_are_compared_the_previous_one_with_the_champion(command, wor
     done = command("models", "diff", path)
     told = plain(done.stdout)
     assert (done.exit_code, told.startswith(f"From model {former} to {champion}:")) == (0, True)
-    assert re.search(r"segment 2: weight .* moved most in weight, 19\.\d+ to 2\d", told)
+    assert re.search(r"segment 2: weight .* moved most in weight, 19\.\d+ to 31\.\d", told)
     assert fits(done.stdout)
     assert f"From model {champion} to {former}:" in command("models", "diff", path, champion[:8], "previous").stdout
 

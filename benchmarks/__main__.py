@@ -14,7 +14,8 @@ NAMES = (
     "scoring",
     "night_cost",
     "first_night",
-    "feature_alarms",
+    "drift_alarms",
+    "flight_alarms",
     "drift_rule",
 )
 

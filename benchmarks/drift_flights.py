@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.drift_rules import Rule
+import numpy as np
+
+from benchmarks.drift_rules import Rule, learned
+from benchmarks.drift_worlds import Floats
 from gmmdask import open_lake
 from gmmdask.engine import LocalEngine
 from gmmdask.engine.dates import SummaryByDate, by_date
@@ -34,7 +37,7 @@ WARM_PASSES = 3
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Year:
-    """Every flight, prepared as the first champion's recipe has it, in memory; and the first champion."""
+    """Every flight, prepared as the first champion's recipe has it, in memory; the first champion; what it scales by."""
 
     data: HeldData
     first: MixtureParameters
@@ -42,6 +45,19 @@ class Year:
     dates: tuple[str, ...]
     bootstrap: str
     source: PreparedSource
+    spread: Reference
+
+    @property
+    def champion(self) -> Champion:
+        """The first one."""
+        return Champion(parameters=self.first, reference=self.reference)
+
+    def night(self, date: str) -> Floats:
+        """Return a night's rows, prepared, those with missing values among them."""
+        lake = self.source.source
+        places = [place for place, partition in enumerate(lake.partitions) if partition.date == date]
+        raw = np.concatenate([leaf.values for place in places for leaf in lake.read(place)], axis=1)
+        return (raw - self.spread.centre[:, None]) / self.spread.scale[:, None]
 
     def nights(self, champion: Champion) -> NightSums:
         """Return every night's sums under a champion: one pass."""
@@ -83,6 +99,7 @@ def flights(*, small: bool) -> Iterator[Year]:
                 dates=lake.dates,
                 bootstrap=bootstrap,
                 source=whole,
+                spread=spread,
             )
 
 
@@ -112,7 +129,7 @@ def play(year: Year, rule: Rule | int, train_window: int | None) -> Played:
     change the comparison by hundredths of a nat.
     """
     start = year.dates.index(year.bootstrap) + 1
-    champion = Champion(parameters=year.first, reference=year.reference)
+    champion = year.champion
     nights, trained, first = year.nights(champion), start, 0
     null = _null(nights, champion, year.dates[first:trained], rule)
     acted: list[tuple[str, Verdict]] = []
@@ -137,7 +154,7 @@ def play(year: Year, rule: Rule | int, train_window: int | None) -> Played:
 def _null(nights: NightSums, champion: Champion, dates: tuple[str, ...], rule: Rule | int) -> NullDistribution | None:
     if isinstance(rule, int):
         return None
-    return rule.learn(nights.only(dates), champion, rule.thresholds.window)
+    return learned(nights.only(dates), champion, [rule], rule.thresholds.window)[0]
 
 
 def _judged(

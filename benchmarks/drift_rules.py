@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from gmmdask.mixture.statistics import SufficientStatistics
 from gmmdask.monitoring import Champion, NightSums, NullDistribution, Thresholds, learn_null, total_gain
 
-Learn = Callable[[NightSums, Champion, int], NullDistribution]
+Adapt = Callable[[NullDistribution, NightSums, Champion], NullDistribution]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """A way to learn what is ordinary, and how much more than that is ordinary still."""
+    """What of a champion's null distribution is taken for ordinary, and how much more than that is ordinary still."""
 
     name: str
-    learn: Learn
+    adapt: Adapt
     margin: float
 
     @property
@@ -31,25 +31,35 @@ class Rule:
         return gain > ordinary and gain - null.median >= limits.smallest_gain
 
 
-def seen_windows(nights: NightSums, champion: Champion, window: int) -> NullDistribution:
-    """Learn from consecutive windows that the champion was itself trained on, none left out."""
-    learned = learn_null(nights, champion, window)
-    n, length = len(nights), min(window, len(nights) // 2)
+def learned(nights: NightSums, champion: Champion, rules: Sequence[Rule], window: int) -> list[NullDistribution]:
+    """Learn from training nights what each rule takes for ordinary; what they share is learned once."""
+    null = learn_null(nights, champion, window)
+    return [rule.adapt(null, nights, champion) for rule in rules]
+
+
+def seen_windows(null: NullDistribution, nights: NightSums, champion: Champion) -> NullDistribution:
+    """Take consecutive windows that the champion was itself trained on, none left out."""
+    n, length = len(nights), min(null.window, len(nights) // 2)
     parts = [nights.sums[first : first + length].sum(axis=0) for first in range(n - length + 1)]
     gains = tuple(total_gain(nights.of_sums(sums), champion) for sums in parts)
-    return replace(learned, windows=gains, scattered=())
+    return replace(null, windows=gains, scattered=())
 
 
-def left_out_windows(nights: NightSums, champion: Champion, window: int) -> NullDistribution:
-    """Learn from consecutive windows alone, each left out of what it is compared with."""
-    return replace(learn_null(nights, champion, window), scattered=())
+def left_out_windows(null: NullDistribution, _: NightSums, __: Champion) -> NullDistribution:
+    """Take consecutive windows alone, each left out of what it is compared with."""
+    return replace(null, scattered=())
+
+
+def all_windows(null: NullDistribution, _: NightSums, __: Champion) -> NullDistribution:
+    """Take windows put together from scattered weeks as well."""
+    return null
 
 
 RULES = (
-    Rule(name="windows seen, ×1", learn=seen_windows, margin=1.0),
-    Rule(name="windows left out, ×1", learn=left_out_windows, margin=1.0),
-    Rule(name="and scattered weeks, ×1", learn=learn_null, margin=1.0),
-    Rule(name="and scattered weeks, ×1.25", learn=learn_null, margin=1.25),
-    Rule(name="and scattered weeks, ×1.5 (in use)", learn=learn_null, margin=1.5),
+    Rule(name="windows seen, ×1", adapt=seen_windows, margin=1.0),
+    Rule(name="windows left out, ×1", adapt=left_out_windows, margin=1.0),
+    Rule(name="and scattered weeks, ×1", adapt=all_windows, margin=1.0),
+    Rule(name="and scattered weeks, ×1.25", adapt=all_windows, margin=1.25),
+    Rule(name="and scattered weeks, ×1.5 (in use)", adapt=all_windows, margin=1.5),
 )
 IN_USE = RULES[4]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import date, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from gmmdask.monitoring import Champion, NightSums, retrained
 Floats = NDArray[np.float64]
 KINDS = ("still", "weights", "weights, levels")
 N_COMPONENTS = 5
+FIRST = date(2026, 1, 1)
 TRAINING_NIGHTS = 91
 TRAINING_PASSES = 2
 
@@ -84,30 +85,42 @@ class World:
         state["night"] = state["night"] + 1
         return weights / weights.sum(), levels
 
-    def trained(self) -> tuple[Champion, NightSums]:
-        """Return a champion of the first nights, by EM from the truth, and these nights' sums."""
-        champion, seed = Champion(parameters=self.truth, reference=self.spread), self.random.bit_generator.state
-        for _ in range(TRAINING_PASSES):
-            parameters, _ = retrained(self._training_nights(champion, seed).total(), champion)
-            champion = Champion(parameters=parameters, reference=self.spread)
-        return champion, self._training_nights(champion, seed)
 
-    def _training_nights(self, champion: Champion, seed: Mapping[str, Any]) -> NightSums:
-        """Draw the same nights every time, instead of keeping their rows."""
-        self.random.bit_generator.state = seed
-        self.state.update({name: np.zeros_like(value) for name, value in self.state.items()})
-        return summed_nights(champion, [self.night] * TRAINING_NIGHTS)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Training:
+    """A world's first nights, a champion that learned from them by EM from the truth, and their sums under it."""
+
+    rows: Sequence[Floats]
+    champion: Champion
+    sums: NightSums
+
+    @classmethod
+    def of(cls, world: World) -> Training:
+        """Draw the nights and learn."""
+        rows = [world.night() for _ in range(TRAINING_NIGHTS)]
+        champion = Champion(parameters=world.truth, reference=world.spread)
+        for _ in range(TRAINING_PASSES):
+            parameters, _ = retrained(summed_nights(champion, rows).total(), champion)
+            champion = Champion(parameters=parameters, reference=world.spread)
+        return cls(rows=rows, champion=champion, sums=summed_nights(champion, rows))
+
+
+def dated(number: int) -> date:
+    """Return the date of a night: the first training night is number 0."""
+    return FIRST + timedelta(number)
 
 
 def summed(champion: Champion, rows: Floats) -> SufficientStatistics:
-    """Return a night's sums."""
-    return summarize(np.ascontiguousarray(rows), None, champion.stack, Coverage())
+    """Return the sums of a night's complete rows."""
+    complete = np.isfinite(rows).all(axis=0)
+    kept = rows if complete.all() else rows[:, complete]
+    return summarize(np.ascontiguousarray(kept), None, champion.stack, Coverage())
 
 
-def summed_nights(champion: Champion, draws: list[Callable[[], Floats]], first: int = 0) -> NightSums:
-    """Return the sums of nights that are drawn one after the other, numbered instead of dated."""
-    nights = {f"{first + number:05d}": summed(champion, draw()) for number, draw in enumerate(draws)}
-    return NightSums.of(champion.stack.layout, nights)
+def summed_nights(champion: Champion, nights: Iterable[Floats], first: int = 0) -> NightSums:
+    """Return the sums of nights that follow each other; nights that are drawn one by one are not kept."""
+    sums = {dated(first + number).isoformat(): summed(champion, rows) for number, rows in enumerate(nights)}
+    return NightSums.of(champion.stack.layout, sums)
 
 
 Change = Callable[[World], Floats]
@@ -127,9 +140,9 @@ def _rescaled(world: World) -> Floats:
 
 def _with_cluster(world: World) -> Floats:
     rows, spread = world.night(), world.spread
-    n = world.rows // 100
-    noise = world.random.normal(size=(len(rows), n))
-    rows[:, :n] = (spread.centre + 4 * spread.scale)[:, None] + 0.3 * spread.scale[:, None] * noise
+    own = rows[:, ::100]
+    noise = world.random.normal(size=own.shape)
+    own[:] = (spread.centre + 4 * spread.scale)[:, None] + 0.3 * spread.scale[:, None] * noise
     return rows
 
 
@@ -140,12 +153,19 @@ def _in_feet(world: World, zero: float) -> Floats:
     return rows
 
 
+def _gone(world: World) -> Floats:
+    rows = world.night()
+    rows[2] = np.nan
+    return rows
+
+
 CHANGES: dict[str, Change] = {
     "shift of 0.05 sd": _shifted,
     "scale of 1.03": _rescaled,
     "new cluster of 1 %": _with_cluster,
     "cluster vanished": lambda world: world.night(vanished=int(np.argmin(world.truth.weights))),
-    "×0.3048, zero 10 sd away": lambda world: _in_feet(world, 10.0),
-    "×0.3048, zero at the mean": lambda world: _in_feet(world, 0.0),
-    "column gone null": lambda world: world.night()[:, :0],
+    "×0.3048, zero far": lambda world: _in_feet(world, 10.0),
+    "×0.3048, zero near": lambda world: _in_feet(world, 0.0),
+    "column gone null": _gone,
 }
+"""Draw a world's next night, changed; of equal worlds the same night, but for what changes and the rows of a cluster."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from math import inf
 from pathlib import Path
 from types import ModuleType
 
@@ -13,10 +14,11 @@ from scipy import stats
 
 from benchmarks import (
     dask_overhead,
+    drift_alarms,
     drift_rule,
     em_step,
-    feature_alarms,
     first_night,
+    flight_alarms,
     grid_step,
     night_cost,
     onedal,
@@ -26,8 +28,11 @@ from benchmarks import (
     select_grid,
 )
 from benchmarks.data import overlapping_components
+from benchmarks.drift_watch import ALERT, ALERTS, VERDICT, Watch, Watched, first_alarms, ks_test_fails, nights_told
+from benchmarks.drift_worlds import CHANGES, Floats, Training, World
 from benchmarks.steps import held, peer_step, reference_of, seed_grid, step
 from benchmarks.timing import Measure, Spread, interleaved
+from gmmdask.mixture.passes import score_rows
 
 ROWS = overlapping_components(1_500, 4, seed=3)
 
@@ -75,7 +80,8 @@ def test_a_peers_step_leaves_the_models_as_they_were_so_that_every_round_does_th
         scoring,
         night_cost,
         first_night,
-        feature_alarms,
+        drift_alarms,
+        flight_alarms,
         drift_rule,
     ],
 )
@@ -88,22 +94,77 @@ def test_every_benchmark_prints_tables_that_fit_the_terminal(
     assert max(len(line) for line in lines if line.startswith("|")) <= record.WIDTH
 
 
-@pytest.mark.parametrize("change", feature_alarms.CHANGES)
-def test_a_change_leaves_the_shape_of_a_night_and_most_of_its_values(change: str) -> None:
-    """What is not meant to change does not: other features to the bit, but for the rows of a new cluster."""
-    random = np.random.default_rng(0)
-    before = feature_alarms.World.made(0).night(500, random)
-    after = feature_alarms.CHANGES[change](before.copy(), random)
-    assert after.shape == before.shape
-    assert (np.delete(after, 2, axis=0) == np.delete(before, 2, axis=0)).mean() >= 0.99
-    assert (change == feature_alarms.VANISHED) == np.array_equal(after, before)
+@pytest.mark.parametrize(
+    ("change", "feature"),
+    [
+        ("shift of 0.05 sd", 0),
+        ("scale of 1.03", 1),
+        ("×0.3048, zero far", 2),
+        ("×0.3048, zero near", 2),
+        ("column gone null", 2),
+    ],
+)
+def test_a_change_of_one_feature_leaves_the_others_as_they_are(change: str, feature: int) -> None:
+    """To the bit."""
+    before, after = _night_without_and_with(change)
+    assert (before != after).any(axis=1).tolist() == [place == feature for place in range(len(before))]
 
 
-def test_the_rivals_p_value_is_that_of_scipy() -> None:
+def test_a_new_cluster_takes_the_place_of_every_hundredth_row() -> None:
+    before, after = _night_without_and_with("new cluster of 1 %")
+    assert np.flatnonzero((before != after).all(axis=0)).tolist() == [0, 100, 200, 300, 400]
+    assert (before != after).any(axis=0).sum() == 5
+
+
+def test_a_cluster_that_vanished_leaves_its_rows_to_the_others() -> None:
+    """Statistical: components overlap, so that some of the others' rows look like its own."""
+    before, after = _night_without_and_with("cluster vanished")
+    truth, spread = _world().truth, _world().spread
+    shares = [score_rows(rows, truth, spread).responsibilities.mean(axis=1) for rows in (before, after)]
+    assert before.shape == after.shape
+    assert ((shares[1] < 0.7 * shares[0]) == (truth.weights == truth.weights.min())).all()
+
+
+def _night_without_and_with(change: str) -> tuple[Floats, Floats]:
+    return _world().night(), CHANGES[change](_world())
+
+
+def _world() -> World:
+    return World.of(0, "still", 500)
+
+
+def test_every_change_meets_the_same_nights() -> None:
+    """To the bit: nights with a change leave their world where it was."""
+    world, untouched = _world(), _world()
+    for changed in CHANGES.values():
+        assert len(list(drift_alarms.changed_nights(world, changed, 2))) == 2
+    assert np.array_equal(world.night(), untouched.night())
+
+
+@pytest.mark.parametrize(("change", "contestant"), [("×0.3048, zero far", "unit"), ("column gone null", "features")])
+def test_gmmdask_alerts_with_the_first_of_all_that_it_watches(change: str, contestant: str) -> None:
+    world = _world()
+    watched = Watched.begin(Watch.over(Training.of(world)))
+    first = first_alarms(watched, drift_alarms.changed_nights(world, CHANGES[change], 1))
+    assert first[contestant] == first[ALERT] == 1
+    assert first[VERDICT] == inf
+    none = watched.with_night(world.night()).alarms()
+    assert none[ALERT] == any(none[name] for name in ALERTS)
+
+
+@pytest.mark.parametrize(
+    ("nights", "told"), [((1, 1, 1), "1"), ((3, 1, 2), "2–3"), ((1, inf, 3), "1 (2)"), ((inf,), "–")]
+)
+def test_nights_of_several_worlds_are_told_in_a_word(nights: tuple[float, ...], told: str) -> None:
+    assert nights_told(nights) == told
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.14, 0.15, 0.3])
+def test_the_rivals_test_fails_where_that_of_scipy_does(shift: float) -> None:
     random = np.random.default_rng(0)
-    now, before = np.round(random.normal(size=300), 1), np.round(random.normal(0.1, 1.0, 500), 1)
-    expected = stats.ks_2samp(now, before, method="asymp").pvalue
-    assert feature_alarms.ks_p_value(np.sort(now), np.sort(before)) == pytest.approx(expected)
+    now, before = np.round(random.normal(size=300), 1), np.round(random.normal(shift, 1.0, 500), 1)
+    p_value = stats.ks_2samp(now, before, method="asymp").pvalue
+    assert ks_test_fails(np.sort(now), np.sort(before)) == (p_value < 0.05)
 
 
 def test_contestants_take_turns_after_a_round_that_is_not_measured() -> None:

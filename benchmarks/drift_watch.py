@@ -7,7 +7,7 @@ feature at 5 %.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from math import inf
@@ -18,6 +18,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.drift_worlds import Floats, Training, dated, summed
+from gmmdask.mixture.statistics import SufficientStatistics
 from gmmdask.monitoring import (
     Champion,
     FeatureAlarm,
@@ -33,6 +34,8 @@ from gmmdask.monitoring import (
     judge_features,
     learn_null,
 )
+from gmmdask.monitoring.units import moved_all_rows
+from gmmdask.monitoring.verdict import find_unit_change
 
 LIMITS = Thresholds()
 SAMPLE = 100_000
@@ -67,6 +70,15 @@ class Watch:
             sample=np.sort(sample, axis=1),
         )
 
+    def denies_unit_change(self, sums: SufficientStatistics, counts: NightFeatures) -> bool:
+        """Return whether a night's sums look like a change of unit and its counts say that it is none."""
+        change = find_unit_change(sums, self.champion, LIMITS) if sums.mass else None
+        if change is None:
+            return False
+        edges = self.profile.bins.edges[change.feature]
+        before, after = (one.counts[change.feature, : len(edges) + 1] for one in (self.profile.total, counts))
+        return not moved_all_rows(change, edges, before, after)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Watched:
@@ -86,9 +98,15 @@ class Watched:
     def with_night(self, rows: Floats) -> Watched:
         """Return the nights with one more."""
         tonight = dated(len(self.watch.profile.rows.by_date) + len(self.sums))
-        sums = self.sums.with_night(tonight.isoformat(), summed(self.watch.champion, rows))
-        counts = {**self.counts, tonight: count_rows(rows, self.watch.profile.bins)}
-        return Watched(watch=self.watch, sums=sums, counts=counts, rows=rows)
+        own, counted = summed(self.watch.champion, rows), count_rows(rows, self.watch.profile.bins)
+        usual = {tonight.isoformat()} if self.watch.denies_unit_change(own, counted) else set()
+        sums = self.sums.with_night(tonight.isoformat(), own)
+        return Watched(
+            watch=self.watch,
+            sums=replace(sums, in_usual_units=self.sums.in_usual_units | usual),
+            counts={**self.counts, tonight: counted},
+            rows=rows,
+        )
 
     @property
     def is_full(self) -> bool:

@@ -17,6 +17,7 @@ NAMES = (
     "drift_alarms",
     "flight_alarms",
     "drift_rule",
+    "drift_break",
 )
 
 

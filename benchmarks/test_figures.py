@@ -15,6 +15,7 @@ from scipy import stats
 from benchmarks import (
     dask_overhead,
     drift_alarms,
+    drift_break,
     drift_rule,
     em_step,
     first_night,
@@ -83,6 +84,7 @@ def test_a_peers_step_leaves_the_models_as_they_were_so_that_every_round_does_th
         drift_alarms,
         flight_alarms,
         drift_rule,
+        drift_break,
     ],
 )
 def test_every_benchmark_prints_tables_that_fit_the_terminal(

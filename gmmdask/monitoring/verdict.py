@@ -12,6 +12,7 @@ from typing import Literal
 
 from gmmdask.errors import InvalidInputError
 from gmmdask.mixture.statistics import SufficientStatistics
+from gmmdask.monitoring.breaks import find_break, ordinary_night
 from gmmdask.monitoring.gain import PARTS, Gain, measure_gain
 from gmmdask.monitoring.nights import Champion, NightSums
 from gmmdask.monitoring.null import NullDistribution
@@ -58,6 +59,8 @@ class Verdict:
         Tonight's, if it looks like one.
     left_out : tuple of str
         Dates left out of the window because a feature came in another unit.
+    since : str, default ""
+        Date of the first night that differs, where the verdict is refit and one stands out.
     numbers : mapping of str to float
         What was compared, by name.
     """
@@ -70,6 +73,7 @@ class Verdict:
     alerts: tuple[str, ...] = ()
     unit_change: AffineChange | None = None
     left_out: tuple[str, ...] = ()
+    since: str = ""
     numbers: dict[str, float] = field(default_factory=dict)
 
 
@@ -111,8 +115,12 @@ def judge(
     reason = _not_enough(window, left_out, champion, limits)
     gain = None if reason or null.n_nights < limits.fewest_nights else measure_gain(window.total(), champion)
     decision: Decision = "keep"
+    since = ""
     if gain is not None:
         decision, reason = _decided(gain, null, attempt, limits)
+        if decision == "refit":
+            since = find_break(window, champion, null, limits)
+            decision, reason = _refit(window, since, reason, champion, limits)
     elif not reason:
         decision, reason = "refit", _unknown(null, limits)
     return Verdict(
@@ -124,6 +132,7 @@ def judge(
         alerts=_alerts(alone, null, limits),
         unit_change=change,
         left_out=left_out,
+        since=since,
         numbers=_window_numbers(gain, null, limits) | _night_numbers(alone, null, limits),
     )
 
@@ -205,6 +214,18 @@ def _decided(gain: Gain, null: NullDistribution, attempt: LastAttempt, limits: T
     return "warm-start", told
 
 
+def _refit(window: NightSums, since: str, told: str, champion: Champion, limits: Thresholds) -> tuple[Decision, str]:
+    """Wait until the nights that differ are enough to learn from."""
+    if not since:
+        return "refit", told
+    rows = window.between(since, window.dates[-1]).total().mass
+    needed = limits.rows_per_parameter * champion.parameters.n_parameters
+    told = f"{told}; the nights differ since {since}"
+    if rows < needed:
+        return "keep", f"{told}, and their {rows:,.0f} rows are not enough to learn from: {needed:,.0f} needed"
+    return "refit", told
+
+
 def ordinary_gain(null: NullDistribution, mass: float, limits: Thresholds) -> float:
     """Return up to where a window's G is ordinary, in nats per row, with what chance adds where it has fewer rows."""
     return limits.margin * null.largest + null.allowance(mass, null.window_mass)
@@ -250,5 +271,5 @@ def _night_numbers(alone: Gain | None, null: NullDistribution, limits: Threshold
     if null.n_nights < limits.fewest_nights:
         return numbers
     chance = null.allowance(alone.mass, null.night_mass)
-    numbers["tonight_limit"] = null.night_quantile(limits.night_quantile) + chance
+    numbers["tonight_limit"] = ordinary_night(null, alone.mass, limits)
     return numbers | {f"tonight_{part}_limit": most + chance for part, most in null.largest_parts.items()}

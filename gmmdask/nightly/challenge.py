@@ -54,9 +54,8 @@ def challenge_champion(
 ) -> Challenge:
     """Train what the verdict calls for and let the gate decide; keeps the challenger in the registry, won or lost.
 
-    A warm start trains on all dates of the training window. A refit that a gain called for trains on as many of the last as
-    were judged: those before them are what the data no longer are. Both leave out the dates on which a feature came in
-    another unit.
+    Where the nights differ since a date, training and comparison begin with it: what was before is no guide. Else training
+    begins where the champion's began. The dates on which a feature came in another unit are left out.
 
     Parameters
     ----------
@@ -70,7 +69,7 @@ def challenge_champion(
     """
     champion = watched.champion
     action: Action = "refit" if watched.verdict.decision == "refit" else "warm-start"
-    fit = _training_plan(plan, settings, watched, action)
+    fit = _training_plan(plan, watched)
     if not fit.training_lake.files:
         return _untried(action, "in every night of the training window a feature came in another unit")
     try:
@@ -80,7 +79,8 @@ def challenge_champion(
         return _untried(action, str(error))
     at("challenger trained")
     save_night_model(settings, training.model, at=at)
-    window = only(plan.lake, (date.fromisoformat(text) for text in watched.verdict.window))
+    judged = (text for text in watched.verdict.window if text >= watched.verdict.since)
+    window = only(plan.lake, map(date.fromisoformat, judged))
     rows = HeldOutRows(lake=window, id_column=settings.source.id, seed=settings.grid.seed)
     scores = compare_models(rows, engine, champion.segments, training.model.segments)
     at("compared")
@@ -88,15 +88,15 @@ def challenge_champion(
     return Challenge(action=action, decision=decision, training=training, scores=scores)
 
 
-def _training_plan(plan: NightPlan, settings: Settings, watched: Watched, action: Action) -> NightPlan:
+def _training_plan(plan: NightPlan, watched: Watched) -> NightPlan:
     """Return the plan with the dates that the challenger trains on."""
     verdict = watched.verdict
-    fit = replace(plan, unfit=tuple(date.fromisoformat(text) for text in verdict.left_out))
-    if action == "warm-start" or verdict.gain is None:
-        return fit
-    # As many as were judged, and no fewer than tell what is ordinary: else the next full window called for a refit again.
-    nights = fit.training_lake.dates[-max(len(verdict.window), settings.drift.fewest_nights) :]
-    return replace(fit, train_since=max(plan.train_since, date.fromisoformat(min(nights, default=str(plan.dt)))))
+    since = verdict.since or watched.champion.provenance["dates"][0]
+    return replace(
+        plan,
+        train_since=max(plan.train_since, date.fromisoformat(since)),
+        unfit=tuple(date.fromisoformat(text) for text in verdict.left_out),
+    )
 
 
 def _untried(action: Action, reason: str) -> Challenge:

@@ -304,8 +304,8 @@ def between(lake: Lake, first: date, last: date) -> Lake:
 
 
 def window_lake(plan: NightPlan, nights: int) -> Lake:
-    """Return the partitions of the last fit dates up to the night, as many as a window has."""
-    fit = without(plan.lake, plan.unfit)
+    """Return the partitions of the last dates that training may see, as many as a window has."""
+    fit = plan.training_lake
     return only(fit, _dates(fit)[-nights:])
 
 

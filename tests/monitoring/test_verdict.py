@@ -80,6 +80,15 @@ def test_the_verdict_follows_from_its_numbers() -> None:
     assert parts == pytest.approx(gain.total, rel=1e-8)
 
 
+def test_a_new_fit_learns_from_the_nights_that_differ_and_waits_until_they_are_enough() -> None:
+    verdict = judged([*quiet(20), *moved(8, by=3.0)])
+    assert (verdict.decision, verdict.since) == ("refit", date_of(TRAINED + 21))
+    assert verdict.reason.endswith(f"the nights differ since {verdict.since}")
+    waiting = judged([*quiet(27), *moved(1, by=6.0)], rows_per_parameter=50.0)
+    assert waiting.decision == "keep"
+    assert "are not enough to learn from" in waiting.reason
+
+
 def test_a_gain_over_the_ordinary_that_is_too_small_keeps() -> None:
     verdict = judged(moved(14, by=1.0), smallest_gain=10.0, refit_gain=20.0)
     assert verdict.decision == "keep"

@@ -269,7 +269,7 @@ def test_a_feature_in_another_unit_is_an_alert_of_its_own_and_its_nights_are_not
     run = last_run(settings)
     assert run["verdict"] == "refit"
     trained = [r["dt"] for r in rows(settings, "lineage") if (r["run_id"], r["purpose"]) == (run["run_id"], "train")]
-    assert trained == [day(n) for n in range(TRAINED, number + 2) if n != number], "those that were judged"
+    assert trained == [day(n) for n in range(TRAINED, number + 2) if n != number], "those that differ"
     assert load_night_model(settings, run["challenger_id"]).watch.null.n_nights == WINDOW
 
 
@@ -287,7 +287,11 @@ def test_a_new_cluster_far_out_is_no_change_of_unit_and_is_trained_for(trained, 
         write_day(tmp_path, number, with_newcomers(number))
         run_night(settings)
     assert [row for row in rows(settings, "drift") if row["statistic"] == "unit_change"] == []
-    assert last_run(settings)["action"] == "refit"
+    run = last_run(settings)
+    assert run["action"] == "refit"
+    assert f"the nights differ since {day(TRAINED)}" in run["reason"]
+    trained_on = [r["dt"] for r in rows(settings, "lineage") if (r["run_id"], r["purpose"]) == (run["run_id"], "train")]
+    assert trained_on == [day(TRAINED + n) for n in range(WINDOW)]
     newest = day(TRAINED + WINDOW - 1)
     heavy = f"SELECT count(DISTINCT segment_id) AS n FROM current_assignments WHERE dt = '{newest}' AND is_anomaly"
     assert warehouse_of(settings).query(heavy).to_pylist() == [{"n": 0}]

@@ -60,7 +60,7 @@ class Verdict:
     left_out : tuple of str
         Dates left out of the window because a feature came in another unit.
     since : str, default ""
-        Date of the first night that differs, where the verdict is refit and one stands out.
+        Date of the first night that differs, where much is to be gained and one stands out.
     numbers : mapping of str to float
         What was compared, by name.
     """
@@ -88,7 +88,8 @@ def judge(
     """Judge a night.
 
     With G of the window, its null and E = G − median(null): keep if G ≤ margin·max(null) or E < smallest_gain; refit if
-    E > refit_gain and G > refit_ratio·margin·max(null), or where a warm start was just rejected; else warm-start.
+    E > refit_gain and G > refit_ratio·margin·max(null), or where a warm start was just rejected; else warm-start. The first
+    kind of refit waits until the nights since the change began are enough to learn from.
 
     Parameters
     ----------
@@ -118,7 +119,7 @@ def judge(
     since = ""
     if gain is not None:
         decision, reason = _decided(gain, null, attempt, limits)
-        if decision == "refit":
+        if _is_break(gain, null, limits):
             since = find_break(window, champion, null, limits)
             decision, reason = _refit(window, since, reason, champion, limits)
     elif not reason:
@@ -207,11 +208,17 @@ def _decided(gain: Gain, null: NullDistribution, attempt: LastAttempt, limits: T
         return "keep", told
     if excess < limits.smallest_gain:
         return "keep", f"{told}; the excess of {excess:.3g} is not worth a training"
-    if excess > limits.refit_gain and gain.total > limits.refit_ratio * ordinary:
+    if _is_break(gain, null, limits):
         return "refit", f"{told}: more than {limits.refit_ratio:g} times that"
     if attempt.rejected_warm_start:
         return "refit", f"{told}; the last warm start was no better than the champion"
     return "warm-start", told
+
+
+def _is_break(gain: Gain, null: NullDistribution, limits: Thresholds) -> bool:
+    """Return whether so much is to be gained that the champion describes another state of the data."""
+    large = gain.total - null.median > limits.refit_gain
+    return large and gain.total > limits.refit_ratio * ordinary_gain(null, gain.mass, limits)
 
 
 def _refit(window: NightSums, since: str, told: str, champion: Champion, limits: Thresholds) -> tuple[Decision, str]:

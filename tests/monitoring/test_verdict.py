@@ -105,7 +105,8 @@ def test_nights_up_to_the_last_attempt_are_not_judged() -> None:
 
 def test_a_rejected_warm_start_is_followed_by_a_new_fit() -> None:
     attempt = LastAttempt(date=date_of(TRAINED), rejected_warm_start=True)
-    assert judged(moved(14, by=1.0), attempt, refit_gain=5.0).decision == "refit"
+    anew = judged(moved(14, by=1.0), attempt, refit_gain=5.0)
+    assert (anew.decision, anew.since) == ("refit", ""), "no break, and no few nights to learn from alone"
     assert judged(moved(14, by=1.0), refit_gain=5.0).decision == "warm-start"
     assert judged(quiet(14), attempt).decision == "keep"
 

@@ -142,9 +142,9 @@ def _change_lines(found: Sequence[Played], longest: int) -> list[str]:
         "Nights until the first alarm: the median world's–the last world's, or one number where they are the",
         f"same; where not all worlds had one within {longest} nights, the median of those that had, and (how many); –: none.",
         "",
-        "G, part: G of tonight, or a part of it. Unit: a change of unit. Features: a feature's own alarm. gmmdask:",
-        "any of these three. Verdict: not keep. PSI 0.1, PSI 0.25: some feature's index is larger. KS: some",
-        "feature's test at 5 % fails. Zero far or near: ten standard deviations away, or at the mean.",
+        "G, part: G of tonight, or a part of G of the last three nights. Unit: a change of unit. Features: a feature's",
+        "own alarm. gmmdask: any of these three. Verdict: not keep. PSI 0.1, PSI 0.25: some feature's index is larger.",
+        "KS: some feature's test at 5 % fails. Zero far or near: ten standard deviations away, or at the mean.",
         "",
         *table(["change", *CONTESTANTS], rows),
     ]

@@ -23,8 +23,11 @@ from gmmdask.mixture.structures import FloatArray
 from gmmdask.monitoring.gain import PARTS, Part, measure_gain, retrained, total_gain
 from gmmdask.monitoring.nights import Champion, NightSums
 
-VERSION = 1
+VERSION = 2
 WEEK = 7
+RUN = 3
+"""Nights whose parts are judged together: what varies from night to night at random falls to a third, a change stays."""
+
 LARGEST_SCATTER = 400
 """Windows of scattered weeks that are measured at most, evenly spaced among all."""
 
@@ -43,8 +46,11 @@ class NullDistribution:
         Of consecutive nights, oldest first; none where there are fewer than two nights.
     scattered : tuple of float
         Of weeks from here and there.
-    nights : tuple of tuples of float
-        Of single nights, oldest first: the weight, the mean and the covariance part of each.
+    nights : tuple of float
+        Of single nights, oldest first.
+    runs : tuple of tuples of float
+        Of every three consecutive nights, oldest first: the weight, the mean and the covariance part. None where there are
+        fewer than four nights.
     window_mass, night_mass : float
         Median Σ weight of a window of that length, and of a night.
     mass : float
@@ -57,7 +63,8 @@ class NullDistribution:
     n_nights: int
     windows: tuple[float, ...]
     scattered: tuple[float, ...]
-    nights: tuple[tuple[float, float, float], ...]
+    nights: tuple[float, ...]
+    runs: tuple[tuple[float, float, float], ...]
     window_mass: float
     night_mass: float
     mass: float
@@ -75,12 +82,12 @@ class NullDistribution:
 
     def night_quantile(self, q: float) -> float:
         """Return the quantile of single nights' G."""
-        return float(np.quantile(np.sum(self.nights, axis=1), q))
+        return float(np.quantile(self.nights, q))
 
     @property
     def largest_parts(self) -> dict[Part, float]:
-        """Largest weight, mean and covariance part of a single night."""
-        return dict(zip(PARTS, np.max(self.nights, axis=0).tolist(), strict=True))
+        """Largest weight, mean and covariance part of three consecutive nights."""
+        return dict(zip(PARTS, np.max(self.runs, axis=0).tolist(), strict=True))
 
     def theory(self, mass: float) -> float:
         """Return what G would be on average if rows were independent: P·(1/N + 1/N_ref)/2 (Wilks 1938)."""
@@ -110,12 +117,13 @@ class NullDistribution:
                 f"the stored null distribution is of version {facts.get('version')}, not {VERSION}; "
                 "learn it anew from the training range"
             )
-        windows, scattered = (tuple(float(x) for x in arrays[name]) for name in ("windows", "scattered"))
-        nights = tuple((float(w), float(m), float(c)) for w, m, c in arrays["nights"].reshape(-1, 3))
-        return cls(windows=windows, scattered=scattered, nights=nights, **{name: facts[name] for name in _FACTS})
+        gains: dict[str, Any] = {name: tuple(float(gain) for gain in arrays[name]) for name in _GAINS}
+        runs = tuple((float(w), float(m), float(c)) for w, m, c in arrays["runs"].reshape(-1, len(PARTS)))
+        return cls(**gains, runs=runs, **{name: facts[name] for name in _FACTS})
 
 
-_ARRAYS = ("windows", "scattered", "nights")
+_GAINS = ("windows", "scattered", "nights")
+_ARRAYS = (*_GAINS, "runs")
 _FACTS = ("window", "n_nights", "window_mass", "night_mass", "mass", "n_parameters")
 
 
@@ -147,7 +155,8 @@ def learn_null(nights: NightSums, champion: Champion, window: int = 28) -> NullD
         n_nights=n,
         windows=tuple(scale * leave_out.gain(chosen) for chosen in _consecutive(n, length)),
         scattered=tuple(scale * leave_out.gain(chosen) for chosen in _scattered(n, length)),
-        nights=tuple(leave_out.parts(night) for night in range(n)) if n > 1 else (),
+        nights=tuple(leave_out.gain([night]) for night in range(n)) if n > 1 else (),
+        runs=tuple(leave_out.parts(chosen) for chosen in _consecutive(n, RUN)) if n > RUN else (),
         window_mass=float(np.median(full.masses)) * window if n else 0.0,
         night_mass=float(np.median(full.masses)) if n else 0.0,
         mass=float(full.masses.sum()),
@@ -167,9 +176,9 @@ class _LeaveOut:
         sums, others = self._split(chosen)
         return total_gain(sums, self.champion, others)
 
-    def parts(self, night: int) -> tuple[float, float, float]:
-        """Return the weight, mean and covariance part of one night's G."""
-        sums, others = self._split([night])
+    def parts(self, chosen: Sequence[int]) -> tuple[float, float, float]:
+        """Return the weight, mean and covariance part of these nights' G."""
+        sums, others = self._split(chosen)
         gain = measure_gain(sums, self.champion, others)
         return float(gain.weight.sum()), float(gain.mean.sum()), float(gain.covariance.sum())
 

@@ -27,6 +27,8 @@ class Thresholds:
         A gain over the null's median, and a multiple of what is ordinary, above which both a new fit is worth it.
     night_quantile : float, default 0.99
         Of the training nights, above which tonight alarms.
+    part_margin : float, default 1.25
+        How often the largest part of three training nights counts as ordinary still in the last three.
     unit_share : float, default 0.9
         Share of a night's divergence that undoing one feature's change must explain to be called a change of unit.
     unit_scale, unit_shift : float, default 1.25 and 0.5
@@ -46,6 +48,7 @@ class Thresholds:
     refit_gain: float = 0.05
     refit_ratio: float = 2.0
     night_quantile: float = 0.99
+    part_margin: float = 1.25
     unit_share: float = 0.9
     unit_scale: float = 1.25
     unit_shift: float = 0.5
@@ -62,6 +65,7 @@ class Thresholds:
             >= self.smallest_gain,
             f"refit_ratio={self.refit_ratio:g} must be at least 1": self.refit_ratio >= 1,
             f"night_quantile={self.night_quantile:g} must lie between 0.5 and 1": 0.5 <= self.night_quantile <= 1,
+            f"part_margin={self.part_margin:g} must be at least 1": self.part_margin >= 1,
             f"unit_share={self.unit_share:g} must lie between 0 and 1": 0 < self.unit_share <= 1,
             f"unit_scale={self.unit_scale:g} must be more than 1": self.unit_scale > 1,
             f"unit_shift={self.unit_shift:g} must be positive": self.unit_shift > 0,

@@ -1,6 +1,6 @@
-"""The verdict on a night: keep the champion, warm-start from it, or fit a new one; and whether tonight alone alarms.
+"""The verdict on a night: keep the champion, warm-start from it, or fit a new one; and whether tonight alarms.
 
-The verdict looks at a window of nights after the last training attempt, the alert at tonight by itself.
+The verdict looks at a window of nights after the last training attempt, alerts at tonight and the two nights before it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Literal
 
 from gmmdask.errors import InvalidInputError
 from gmmdask.mixture.statistics import SufficientStatistics
-from gmmdask.monitoring.breaks import find_break, ordinary_night
-from gmmdask.monitoring.gain import PARTS, Gain, measure_gain
+from gmmdask.monitoring.alerts import alerts_of, night_numbers
+from gmmdask.monitoring.breaks import find_break
+from gmmdask.monitoring.gain import Gain, measure_gain
 from gmmdask.monitoring.nights import Champion, NightSums
-from gmmdask.monitoring.null import NullDistribution
+from gmmdask.monitoring.null import RUN, NullDistribution
 from gmmdask.monitoring.thresholds import Thresholds
 from gmmdask.monitoring.units import AffineChange, find_affine_change
 
@@ -53,8 +54,10 @@ class Verdict:
         Of the window; None where there was none to judge.
     tonight : Gain, optional
         None where tonight brought no rows.
-    alerts : tuple of str
-        What is unusual about tonight's gain alone, a sentence each.
+    recent : Gain, optional
+        Of the last three nights of the window together; None where there are fewer, or tonight is not among them.
+    alerts : mapping of str to str
+        What is unusual about these gains, by the name of the number: a sentence each.
     unit_change : AffineChange, optional
         Tonight's, if it looks like one.
     left_out : tuple of str
@@ -70,7 +73,8 @@ class Verdict:
     window: tuple[str, ...] = ()
     gain: Gain | None = None
     tonight: Gain | None = None
-    alerts: tuple[str, ...] = ()
+    recent: Gain | None = None
+    alerts: dict[str, str] = field(default_factory=dict)
     unit_change: AffineChange | None = None
     left_out: tuple[str, ...] = ()
     since: str = ""
@@ -124,17 +128,20 @@ def judge(
             decision, reason = _refit(window, since, reason, champion, limits)
     elif not reason:
         decision, reason = "refit", _unknown(null, limits)
+    recent = _recent(window, tonight, champion)
+    numbers = night_numbers(alone, recent, null, limits)
     return Verdict(
         decision=decision,
         reason=reason,
         window=window.dates,
         gain=gain,
         tonight=alone,
-        alerts=_alerts(alone, null, limits),
+        recent=recent,
+        alerts=alerts_of(numbers),
         unit_change=change,
         left_out=left_out,
         since=since,
-        numbers=_window_numbers(gain, null, limits) | _night_numbers(alone, null, limits),
+        numbers=_window_numbers(gain, null, limits) | numbers,
     )
 
 
@@ -157,6 +164,13 @@ def _window(
 def _tonight(nights: NightSums, tonight: str, attempt: LastAttempt) -> SufficientStatistics | None:
     found = nights.between(tonight, tonight)
     return found.total() if len(found) and found.masses[0] > 0 else None
+
+
+def _recent(window: NightSums, tonight: str, champion: Champion) -> Gain | None:
+    dates = window.dates[-RUN:]
+    if len(dates) < RUN or dates[-1] != tonight:
+        return None
+    return measure_gain(window.only(dates).total(), champion)
 
 
 def _unit_change(nights: NightSums, date: str, champion: Champion, limits: Thresholds) -> AffineChange | None:
@@ -238,23 +252,6 @@ def ordinary_gain(null: NullDistribution, mass: float, limits: Thresholds) -> fl
     return limits.margin * null.largest + null.allowance(mass, null.window_mass)
 
 
-def _alerts(alone: Gain | None, null: NullDistribution, limits: Thresholds) -> tuple[str, ...]:
-    if alone is None or null.n_nights < limits.fewest_nights:
-        return ()
-    numbers = _night_numbers(alone, null, limits)
-    return tuple(
-        f"tonight's {what} of {numbers[name]:.3g} nats per row is over {numbers[limit]:.3g}, {where}"
-        for what, name, limit, where in _NIGHT_LIMITS
-        if numbers[name] > numbers[limit]
-    )
-
-
-_NIGHT_LIMITS = (
-    ("gain", "tonight", "tonight_limit", "the training nights' quantile"),
-    *((f"{part} part", f"tonight_{part}", f"tonight_{part}_limit", "the training nights' largest") for part in PARTS),
-)
-
-
 def _window_numbers(gain: Gain | None, null: NullDistribution, limits: Thresholds) -> dict[str, float]:
     if gain is None:
         return {}
@@ -269,14 +266,3 @@ def _window_numbers(gain: Gain | None, null: NullDistribution, limits: Threshold
         "theory": null.theory(gain.mass),
         "rows": gain.mass,
     }
-
-
-def _night_numbers(alone: Gain | None, null: NullDistribution, limits: Thresholds) -> dict[str, float]:
-    if alone is None:
-        return {}
-    numbers = {"tonight": alone.total} | {f"tonight_{part}": float(v.sum()) for part, v in alone.parts.items()}
-    if null.n_nights < limits.fewest_nights:
-        return numbers
-    chance = null.allowance(alone.mass, null.night_mass)
-    numbers["tonight_limit"] = ordinary_night(null, alone.mass, limits)
-    return numbers | {f"tonight_{part}_limit": most + chance for part, most in null.largest_parts.items()}

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from math import inf
 from typing import Any
 
 from gmmdask.monitoring import FeatureAlarm, Gain, Verdict
-from gmmdask.monitoring.gain import PARTS
+from gmmdask.monitoring.alerts import RECENT, TONIGHT
+from gmmdask.monitoring.null import RUN
 from gmmdask.nightly.watch import Watched
 
 Row = dict[str, Any]
 NATS = "nats per row"
-_PART_NAMES = {part: f"tonight_{part}" for part in PARTS}
 
 
 def drift_rows(watched: Watched, dt: date) -> list[Row]:
@@ -56,23 +55,22 @@ def _night_rows(verdict: Verdict, dt: date, segment_ids: Sequence[int], rows: in
     if verdict.tonight is None:
         return
     common: Row = {"dt": dt, "scope": "night", "window_start": dt, "rows": rows, "statistic": "gain", "unit": NATS}
-    numbers = verdict.numbers
-    over = {name: numbers[name] > numbers.get(f"{name}_limit", inf) for name in ("tonight", *_PART_NAMES.values())}
-    yield {
-        **common,
-        "value": numbers["tonight"],
-        "threshold": numbers.get("tonight_limit"),
-        "is_alarm": over["tonight"],
-        "reason": "; ".join(verdict.alerts) if over["tonight"] else None,
-    }
-    for part, name in _PART_NAMES.items():
-        # What the whole night says already is not said again.
-        is_alarm = over[name] and not over["tonight"]
-        reason = next((alert for alert in verdict.alerts if alert.startswith(f"tonight's {part} part")), None)
-        limit = numbers.get(f"{name}_limit")
-        row = {**common, "part": part, "value": numbers[name], "threshold": limit, "is_alarm": is_alarm}
-        yield {**row, "reason": reason if is_alarm else None}
+    yield {**common, **_judged(verdict, TONIGHT)}
     yield from _parts(common, verdict.tonight, segment_ids)
+    if verdict.recent is not None:
+        start, rows = date.fromisoformat(verdict.window[-RUN]), round(verdict.recent.mass)
+        for part, name in RECENT.items():
+            recent = {"scope": "recent", "window_start": start, "rows": rows, "part": part}
+            yield {**common, **recent, **_judged(verdict, name)}
+
+
+def _judged(verdict: Verdict, name: str) -> Row:
+    return {
+        "value": verdict.numbers[name],
+        "threshold": verdict.numbers.get(f"{name}_limit"),
+        "is_alarm": name in verdict.alerts,
+        "reason": verdict.alerts.get(name),
+    }
 
 
 def _unit_rows(watched: Watched, dt: date) -> Iterator[Row]:

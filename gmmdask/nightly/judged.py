@@ -21,9 +21,11 @@ JUDGED = """SELECT p.dt, r.run_id, r.verdict, r.reason, r.model_id, r.challenger
     QUALIFY row_number() OVER (PARTITION BY p.dt ORDER BY p.publication_id DESC) = 1
     ORDER BY p.dt DESC LIMIT $nights"""
 
-MEASURED = """SELECT run_id, dt, scope, statistic, feature, category, value, threshold, is_alarm, verdict, reason FROM drift
-    WHERE run_id = ANY($run_ids) AND (is_alarm OR verdict IS NOT NULL)
-    ORDER BY run_id, feature NULLS FIRST, category, statistic"""
+MEASURED = """SELECT run_id, dt, scope, statistic, part, feature, category, value, threshold, is_alarm, verdict, reason
+    FROM drift WHERE run_id = ANY($run_ids) AND (is_alarm OR verdict IS NOT NULL)
+    ORDER BY run_id, feature NULLS FIRST, scope, category, statistic, part"""
+WHOLE = {"night": "the night", "recent": "the last nights"}
+"""What is told of measurements of no single feature, by the rows that were measured."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +44,7 @@ class JudgedNight:
         What one step of retraining would surely gain on the window, and up to where that is ordinary, in nats per row;
         None where the window could not be judged.
     alarms : tuple of mappings
-        Rows of `drift` of the night alone that are alarms, the whole model's first.
+        Rows of `drift` that are alarms, the whole model's first; those of the night, and of the last few together.
     """
 
     dt: date
@@ -55,12 +57,12 @@ class JudgedNight:
 
     @property
     def told_alarms(self) -> str:
-        """What alarmed, in a few words: the night as a whole, or features with their statistics; the first few."""
+        """What alarmed, in a few words: the nights as a whole, or features with their statistics; the first few."""
         found: dict[str, list[str]] = {}
         for row in self.alarms:
-            where = "the night" if row["feature"] is None else str(row["feature"])
-            statistic = str(row["statistic"]).replace("_", " ")
-            found.setdefault(where, []).append(statistic if row["category"] is None else str(row["category"]))
+            where = WHOLE[row["scope"]] if row["feature"] is None else str(row["feature"])
+            what = row["category"] or row["part"] or row["statistic"].replace("_", " ")
+            found.setdefault(where, []).append(what)
         told = [f"{where} ({', '.join(dict.fromkeys(what))})" for where, what in found.items()]
         more = len(told) - SHOWN_ALARMS
         return ", ".join([*told[:SHOWN_ALARMS], *([f"{more} more"] if more > 0 else [])])
@@ -98,7 +100,7 @@ def _judged(run: Row, measured: list[Row]) -> JudgedNight:
         reason=run["reason"] or "",
         gain=decided["value"] if decided else None,
         ordinary=decided["threshold"] if decided else None,
-        alarms=tuple(row for row in measured if row["scope"] == "night" and row["is_alarm"]),
+        alarms=tuple(row for row in measured if row["scope"] != "window" and row["is_alarm"]),
     )
 
 

@@ -24,6 +24,9 @@ MOST_CATEGORIES = 200
 IQR_OF_NORMAL = 1.349
 """Interquartile range of a Gaussian in standard deviations."""
 
+SMALLEST_BULK = 1e-12
+"""Of the standard deviation: a spread of the middle half that is smaller is rounding, and dividing by it may overflow."""
+
 
 def learn_recipe(
     evidence: Evidence, policies: Mapping[str, Policy] | None = None, *, drop_constant: bool = False
@@ -194,10 +197,13 @@ def _extent(number: int, fill: float | None, moments: Moments) -> _Extent:
 
 
 def _bulk(values: Floats, weights: Floats, extent: _Extent) -> tuple[float, float]:
-    """Return the median, and the standard deviation that a Gaussian of this interquartile range would have."""
+    """Return the median, and the standard deviation that a Gaussian of this interquartile range would have.
+
+    Where the middle half of the rows has next to no spread, it is the standard deviation of all.
+    """
     low, middle, high = (weighted_quantile(values, weights, at) for at in (0.25, 0.5, 0.75))
-    spread = (high - low) / IQR_OF_NORMAL
-    return middle, spread if spread > 0 else float(np.sqrt(extent.variance))
+    spread, deviation = (high - low) / IQR_OF_NORMAL, float(np.sqrt(extent.variance))
+    return middle, spread if spread > SMALLEST_BULK * deviation else deviation
 
 
 def _curved(values: Floats, weights: Floats, extent: _Extent, middle: float, spread: float) -> _Extent:

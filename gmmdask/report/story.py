@@ -115,6 +115,7 @@ def _alarmed(change: Change | None) -> str:
     if change is None:
         return ""
     raised = ["the night as a whole"] if change.night is not None and change.night.is_alarm else []
+    raised += ["the last nights together"] if change.recent else []
     columns = dict.fromkeys(shortened(test.column or "the number of rows", LONGEST_COLUMN) for test in change.alarms)
     raised += list(columns)
     if not raised:

@@ -219,9 +219,18 @@ def test_the_last_judged_nights_are_told_with_what_became_of_them(command, world
 
 def test_of_many_alarms_the_first_are_told():
     names = [None, *"abcdef"]
-    alarms = tuple({"feature": name, "statistic": "null_rate", "category": None} for name in names)
+    alarms = tuple(
+        {"scope": "night", "feature": name, "statistic": "null_rate", "part": None, "category": None} for name in names
+    )
     night = JudgedNight(dt=day(0), verdict="keep", outcome="", reason="", gain=None, ordinary=None, alarms=alarms)
     assert night.told_alarms == "the night (null rate), a (null rate), b (null rate), c (null rate), 3 more"
+
+
+def test_an_alarm_of_the_last_nights_is_told_by_its_part():
+    common = {"scope": "recent", "feature": None, "statistic": "gain", "category": None}
+    alarms = tuple({**common, "part": part} for part in ("covariance", "mean"))
+    night = JudgedNight(dt=day(0), verdict="keep", outcome="", reason="", gain=None, ordinary=None, alarms=alarms)
+    assert night.told_alarms == "the last nights (covariance, mean)"
 
 
 def test_tidying_tells_what_went(command, world):

@@ -56,11 +56,22 @@ def test_every_pair_of_weeks_is_a_scattered_window(world: QuietWorld, null: Null
     assert min(abs(value / gain - 1) for value in null.scattered) < 1e-6
 
 
-def test_a_nights_parts_are_those_of_its_gain(world: QuietWorld, null: NullDistribution) -> None:
-    others, _ = retrained(summed(world.champion, np.hstack(world.training[1:])), world.champion)
-    gain = measure_gain(summed(world.champion, world.training[0]), world.champion, others)
-    assert sum(null.nights[0]) == pytest.approx(gain.total, rel=1e-6)
-    assert null.nights[0][1] == pytest.approx(gain.mean.sum(), rel=1e-6)
+def test_three_nights_have_the_parts_of_their_gain_and_one_night_its_total(
+    world: QuietWorld, null: NullDistribution
+) -> None:
+    """To rounding: both sides summed anew from the rows."""
+    assert (len(null.nights), len(null.runs)) == (56, 54)
+    for values, nights in ((null.nights, slice(1)), (null.runs, slice(3))):
+        others, _ = retrained(summed(world.champion, np.hstack(world.training[nights.stop :])), world.champion)
+        gain = measure_gain(summed(world.champion, np.hstack(world.training[nights])), world.champion, others)
+        assert np.sum(values[0]) == pytest.approx(gain.total, rel=1e-6)
+    assert null.runs[0][1] == pytest.approx(gain.mean.sum(), rel=1e-6)
+    assert null.largest_parts["mean"] == max(mean for _, mean, _ in null.runs)
+
+
+def test_where_nights_vary_at_random_three_together_gain_a_third(null: NullDistribution) -> None:
+    """Statistical: 54 runs that overlap, of independent rows. Theory says 1/3 of P/2N, and 1 part in 54 more for N_ref."""
+    assert 0.25 < np.mean(np.sum(null.runs, axis=1)) / np.mean(null.nights) < 0.42
 
 
 def test_quiet_windows_to_come_look_like_the_null(world: QuietWorld, null: NullDistribution) -> None:
@@ -125,7 +136,7 @@ def test_a_short_range_is_measured_in_halves_and_scaled(world: QuietWorld) -> No
 @pytest.mark.parametrize("n_nights", [0, 1])
 def test_a_range_without_two_nights_has_no_null(world: QuietWorld, n_nights: int) -> None:
     null = learn_null(nights_of(world.champion, world.training[:n_nights]), world.champion)
-    assert (null.n_nights, null.windows, null.scattered, null.nights) == (n_nights, (), (), ())
+    assert (null.n_nights, null.windows, null.scattered, null.nights, null.runs) == (n_nights, (), (), (), ())
 
 
 def test_nights_without_rows_are_no_nights(world: QuietWorld) -> None:

@@ -125,26 +125,43 @@ def test_a_champion_of_too_few_nights_is_fitted_anew_once_a_window_is_there() ->
     late = judge(nights, date_of(19), world.champion, null, attempt, LIMITS)
     assert (early.decision, late.decision) == ("keep", "refit")
     assert "learned from 5 nights" in late.reason
-    assert early.alerts == late.alerts == ()
+    assert early.alerts == late.alerts == {}
 
 
 def test_tonight_alone_alarms_and_keeps() -> None:
     verdict = judged([*quiet(5), *moved(1, by=2.0)])
     assert verdict.decision == "keep"
-    assert verdict.alerts[0].startswith("tonight's gain of")
+    assert list(verdict.alerts) == ["tonight"], "parts do not say again what the whole night says"
+    assert verdict.alerts["tonight"].startswith("tonight's gain of")
     assert verdict.tonight is not None
     assert verdict.numbers["tonight"] == verdict.tonight.total > verdict.numbers["tonight_limit"]
 
 
-def test_a_part_alarms_where_the_whole_does_not() -> None:
-    """Weights that vary from night to night hide a small shift of the means from G."""
+def test_parts_of_the_last_three_nights_alarm_where_no_night_does() -> None:
+    """Weights that vary from night to night hide a small shift of the means from a night's G, and not from its mean part.
+
+    The limit is the margin times the largest of the training range, and what the nights gain is that of their rows.
+    """
     world, _, null = started()
-    noisy = replace(null, nights=tuple((w + 0.5 * (n % 3), m, c) for n, (w, m, c) in enumerate(null.nights)))
-    rows = moved(1, by=0.4)[0]
-    nights = nights_of(world.champion, [rows], first=TRAINED + 1)
-    verdict = judge(nights, date_of(TRAINED + 1), world.champion, noisy, LastAttempt(date=date_of(TRAINED)), LIMITS)
+    noisy = replace(null, nights=tuple(gain + 0.5 * (n % 3) for n, gain in enumerate(null.nights)))
+    later = moved(3, by=0.4)
+    nights = nights_of(world.champion, later, first=TRAINED + 1)
+    verdict = judge(nights, date_of(TRAINED + 3), world.champion, noisy, LastAttempt(date=date_of(TRAINED)), LIMITS)
     assert verdict.numbers["tonight"] < verdict.numbers["tonight_limit"]
-    assert any(alert.startswith("tonight's mean part") for alert in verdict.alerts)
+    assert verdict.alerts["recent_mean"].startswith("the mean part of the last 3 nights' gain of")
+    gain = measure_gain(summed(world.champion, np.hstack(later)), world.champion)
+    assert verdict.numbers["recent_mean"] == pytest.approx(gain.mean.sum(), rel=1e-9)
+    assert verdict.numbers["recent_mean_limit"] == pytest.approx(1.25 * null.largest_parts["mean"], rel=1e-9)
+
+
+def test_three_nights_are_judged_once_three_are_there_and_tonight_is_among_them() -> None:
+    """A night in another unit, or one without rows, is not."""
+    empty = quiet(1)[0][:, :0]
+    for later in (quiet(2), [*quiet(3), *in_feet(quiet(1))], [*quiet(3), empty]):
+        verdict = judged(later)
+        assert verdict.recent is None
+        assert not any(name.startswith("recent") for name in verdict.numbers)
+    assert judged([*quiet(2), *in_feet(quiet(1)), *quiet(1)]).recent is not None
 
 
 def in_feet(nights: list[np.ndarray]) -> list[np.ndarray]:
@@ -181,7 +198,7 @@ def test_nights_in_another_unit_leave_the_window_after_it_was_mended() -> None:
 def test_a_night_without_rows_is_no_night() -> None:
     empty = quiet(1)[0][:, :0]
     verdict = judged([*quiet(14), empty])
-    assert (verdict.tonight, verdict.alerts, len(verdict.window)) == (None, (), 14)
+    assert (verdict.tonight, verdict.alerts, len(verdict.window)) == (None, {}, 14)
     assert date_of(TRAINED + 15) not in verdict.window
 
 
@@ -209,6 +226,7 @@ def test_a_null_of_another_window_is_refused() -> None:
         ({"refit_gain": 1e-4}, "refit_gain=0.0001 must not be less than smallest_gain=0.001"),
         ({"refit_ratio": 0.5}, "refit_ratio=0.5"),
         ({"night_quantile": 1.5}, "night_quantile=1.5"),
+        ({"part_margin": 0.9}, "part_margin=0.9"),
         ({"unit_share": 0.0}, "unit_share=0"),
         ({"unit_scale": 1.0}, "unit_scale=1"),
         ({"unit_shift": 0.0}, "unit_shift=0"),

@@ -100,6 +100,12 @@ def test_quiet_nights_keep_the_champion_and_say_why(trained, tmp_path):
         row for row in rows(settings, "drift") if row["scope"] == "window" and row["part"] and row["dt"] == last["dt"]
     ]
     assert sum(row["value"] for row in parts) == pytest.approx(last["value"])
+    recent = [row for row in rows(settings, "drift") if row["scope"] == "recent"]
+    assert {(row["dt"], row["part"]) for row in recent if row["window_start"] == day(TRAINED)} == {
+        (day(TRAINED + 2), part) for part in ("weight", "mean", "covariance")
+    }
+    assert len(recent) == 3 * (WINDOW - 2)
+    assert all(row["threshold"] > 0 and row["is_alarm"] == (row["value"] > row["threshold"]) for row in recent)
 
 
 def test_a_lasting_change_is_alerted_in_its_first_night_and_trained_for_when_the_window_is_full(drifted, tmp_path):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -94,7 +94,16 @@ def test_invert_brings_back_the_filled_raw_values(schema: Schema) -> None:
             assert (np.abs(restored - filled) <= 1e-9 * np.abs(filled).max(initial=1e-300)).all()
 
 
+NEARLY_ONE_VALUE = Schema(
+    policies={"x": NumericPolicy(transform="arcsinh")},
+    numbers={"x": np.array([-0.0035, 0.0035, 0.0, 0.0, 1.8e-311])},
+    texts={},
+)
+"""The middle half of these rows has a spread by which nothing can be divided."""
+
+
 @given(schema=schemas())
+@example(schema=NEARLY_ONE_VALUE)
 def test_scaled_columns_have_the_moments_or_ends_that_were_asked_for(schema: Schema) -> None:
     """Over the rows that train, to rounding."""
     recipe = schema.recipe()

@@ -66,6 +66,20 @@ def test_a_window_that_is_not_full_is_a_sentence_and_no_figure(quiet):
     assert "Tonight alone is ordinary" in story.night_words(change)
 
 
+def test_parts_of_the_last_nights_that_alarm_are_told(quiet):
+    told = "the mean part of the last 3 nights' gain of 0.2 nats per row is over 0.1, what is ordinary"
+    recent = row("gain", "recent", part="mean", value=0.2, threshold=0.1, is_alarm=True, reason=told)
+    tonight = row("gain", value=0.002, threshold=0.004)
+    findings = judged(quiet, kept(), tonight, recent, row("gain", "recent", part="weight", value=0.1, threshold=0.2))
+    change = change_of(findings)
+    assert not change.is_ordinary
+    assert change.night is not None
+    assert change.night.value == 0.002
+    assert f"T{told[1:]}. That is an alarm, and decides nothing." in story.night_words(change)
+    assert "an alarm was raised by the last nights together" in sentences(findings)[2]
+    assert any(told[1:] in note for note in notes(findings))
+
+
 def test_the_page_tells_verdict_alarms_challenger_and_names(large_world, drifted):
     page = render_report(large_world.warehouse, RUN, model=large_world.model, alignment=made_up_alignment(12))
     words = Words(page).words

@@ -122,6 +122,8 @@ class Change:
         The window is None where it could not be judged, the night where it brought no rows.
     moves : tuple of Move
         Of the window, or of the night where that alone was measured; the largest first.
+    recent : tuple of str
+        What of the last nights together alarms, in words.
     tests : tuple of ColumnTest
         Alarms first, then what came nearest to one.
     challenge : Challenge, optional
@@ -132,6 +134,7 @@ class Change:
     window: Gain | None = None
     night: Gain | None = None
     moves: tuple[Move, ...] = ()
+    recent: tuple[str, ...] = ()
     tests: tuple[ColumnTest, ...] = ()
     challenge: Challenge | None = field(default=None)
 
@@ -147,8 +150,8 @@ class Change:
 
     @property
     def is_ordinary(self) -> bool:
-        """Whether the gains of window and night are, whatever single columns say."""
-        return self.verdict == "keep" and not (self.night and self.night.is_alarm)
+        """Whether all gains are, whatever single columns say."""
+        return self.verdict == "keep" and not (self.recent or (self.night and self.night.is_alarm))
 
 
 def change_of(findings: Findings) -> Change | None:
@@ -166,6 +169,7 @@ def change_of(findings: Findings) -> Change | None:
         window=window,
         night=night,
         moves=_moves(findings.drift, "night" if window is None else "window"),
+        recent=tuple(row["reason"] for row in findings.drift if row["scope"] == "recent" and row["is_alarm"]),
         tests=tuple(tests),
         challenge=_challenge(findings.run, str(decided["verdict"]), reason),
     )

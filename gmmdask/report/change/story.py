@@ -78,10 +78,14 @@ def verdict_words(change: Change) -> str:
 
 
 def night_words(change: Change) -> str:
-    """Return what is to be said of tonight alone; empty where it brought no rows."""
-    night = change.night
-    if night is None:
-        return ""
+    """Return what is to be said of tonight and of the last few nights; empty where tonight brought no rows."""
+    told = [_alone_words(change.night)] if change.night is not None else []
+    if change.recent:
+        told += [*map(sentence, change.recent), "That is an alarm, and decides nothing."]
+    return " ".join(told)
+
+
+def _alone_words(night: Gain) -> str:
     if night.is_alarm and night.reason:
         return f"{sentence(night.reason)} That alone is an alarm, and decides nothing."
     if night.limit is None:
@@ -103,7 +107,7 @@ def unit_words(change: Change) -> list[str]:
 def alarm_sentences(change: Change) -> list[str]:
     """Return all alarms in words, a change of unit first and the night as a whole next."""
     reasons = [test.reason for test in change.alarms]
-    night = [change.night.reason] if change.night is not None and change.night.is_alarm else []
+    night = [change.night.reason] if change.night is not None and change.night.is_alarm else [*change.recent]
     number = len(change.unit_changes)
     return [sentence(reason) for reason in (*reasons[:number], *night, *reasons[number:]) if reason]
 

@@ -81,7 +81,9 @@ DRIFT = Table(
     columns=(
         RUN_ID,
         date_column("dt", "the night that was judged"),
-        text_column("scope", "rows that were measured: night, or window (window_start to dt)"),
+        text_column(
+            "scope", "rows that were measured: night, recent (the last three nights), or window; window_start to dt"
+        ),
         date_column("window_start", "first date of the rows measured"),
         integer_column("rows", "rows measured", "rows"),
         text_column("statistic", "gain, psi, ks, wasserstein, null_rate, category_rate, row_count, unit_change, ..."),

@@ -118,11 +118,13 @@ class Alignment:
         """For every new id that merges old ones, those that gave more than 0.3 of its rows."""
         return _large_parts(self.arrivals.T, self.segment_ids, self.old_ids)
 
-    @property
-    def n_moved(self) -> int:
-        """Number of kept ids whose position in the mixture changed."""
-        places = {old: position for position, old in enumerate(self.old_ids)}
-        return sum(places.get(own, position) != position for position, own in enumerate(self.segment_ids))
+    def permuted(self, order: Sequence[int]) -> Alignment:
+        """Return the same with the components of the new mixture in another order."""
+        return Alignment(
+            old_ids=self.old_ids,
+            descents=tuple(self.descents[position] for position in order),
+            flow=self.flow[:, list(order)],
+        )
 
 
 def align(

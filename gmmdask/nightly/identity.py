@@ -29,6 +29,8 @@ def continue_ids(
 ) -> tuple[SegmentModel, Alignment]:
     """Return a challenger whose components have the champion's ids where they continue its components, else fresh ones.
 
+    They are put in the order of their ids, so that pages and tables list segments as they did before.
+
     Parameters
     ----------
     champion, challenger : SegmentModel
@@ -53,7 +55,10 @@ def continue_ids(
         greatest_id=greatest_id,
         weights=sample.weights[both],
     )
-    return replace(challenger, segment_ids=found.segment_ids), found
+    order = np.argsort(found.segment_ids).tolist()
+    found = found.permuted(order)
+    parameters = challenger.parameters.permuted(order)
+    return replace(challenger, parameters=parameters, segment_ids=found.segment_ids), found
 
 
 def fresh_ids(challenger: SegmentModel, greatest_id: int) -> SegmentModel:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 
 from gmmdask.cli.tables import facts, print_wide, sentences, table
+from gmmdask.monitoring import NullDistribution, Thresholds
+from gmmdask.monitoring.null import RUN
 from gmmdask.nightly.champions import KnownModel
 from gmmdask.nightly.history import History
 from gmmdask.nightly.model import NightModel
@@ -176,6 +178,12 @@ def _value(column: Column, value: float) -> str:
     return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
+def _part_limits(null: NullDistribution) -> str:
+    margin = Thresholds().part_margin
+    limits = [f"a {part} part over {margin * most:.2g}" for part, most in null.largest_parts.items()]
+    return f", and of the last {RUN} nights together {', '.join(limits)}" if limits else ""
+
+
 def _watch(model: NightModel, settings: Settings) -> list[str]:
     """Return by what later nights are judged."""
     if model.watch is None:
@@ -192,6 +200,7 @@ def _watch(model: NightModel, settings: Settings) -> list[str]:
         f"windows of {null.window} nights: on {null.n_nights} training nights, one step of retraining would gain "
         f"{null.median:.2g} nats per row in the middle and {null.largest:.2g} at most; up to "
         f"{drift.margin * null.largest:.2g} is ordinary",
-        f"every night: a gain over {null.night_quantile(drift.alert_quantile):.2g} nats per row alarms",
+        f"every night: a gain over {null.night_quantile(drift.alert_quantile):.2g} nats per row alarms"
+        f"{_part_limits(null)}",
         told,
     ]

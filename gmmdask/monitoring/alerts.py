@@ -29,7 +29,7 @@ def night_numbers(
     limits : Thresholds
     """
     numbers: dict[str, float] = {}
-    is_known = null.n_nights >= max(limits.fewest_nights, RUN + 1)
+    is_known = null.n_nights >= limits.fewest_nights
     if tonight is not None:
         numbers[TONIGHT] = tonight.total
         if is_known:

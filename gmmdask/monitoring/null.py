@@ -86,8 +86,8 @@ class NullDistribution:
 
     @property
     def largest_parts(self) -> dict[Part, float]:
-        """Largest weight, mean and covariance part of three consecutive nights."""
-        return dict(zip(PARTS, np.max(self.runs, axis=0).tolist(), strict=True))
+        """Largest weight, mean and covariance part of three consecutive nights; empty where there are too few."""
+        return dict(zip(PARTS, np.max(self.runs, axis=0).tolist(), strict=True)) if self.runs else {}
 
     def theory(self, mass: float) -> float:
         """Return what G would be on average if rows were independent: P·(1/N + 1/N_ref)/2 (Wilks 1938)."""

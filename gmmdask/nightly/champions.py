@@ -185,18 +185,17 @@ def require_promotable(model: NightModel, settings: Settings, model_id: str) -> 
 
 
 def differences(old: NightModel, new: NightModel) -> list[str]:
-    """Return in sentences what changed from one model to another: size, structure, preparation, segments."""
+    """Return in sentences what changed from one model to another: size, structure, segments, preparation."""
     before, after = old.segments, new.segments
     told = []
     shapes = [(m.parameters.structure.name, m.parameters.n_components) for m in (before, after)]
     if shapes[0] != shapes[1]:
         told.append(f"{_shape(*shapes[0])} became {_shape(*shapes[1])}")
-    told += before.recipe.diff(after.recipe)
     if before.recipe.features == after.recipe.features:
         told += _moved(before.segment_ids, after.segment_ids, old, new)
     told += [f"segment {one} is gone" for one in before.segment_ids if one not in after.segment_ids]
     told += [f"segment {one} is new" for one in after.segment_ids if one not in before.segment_ids]
-    return told
+    return told + before.recipe.diff(after.recipe)
 
 
 def _moved(before: Sequence[int], after: Sequence[int], old: NightModel, new: NightModel) -> list[str]:

@@ -137,6 +137,7 @@ def test_a_short_range_is_measured_in_halves_and_scaled(world: QuietWorld) -> No
 def test_a_range_without_two_nights_has_no_null(world: QuietWorld, n_nights: int) -> None:
     null = learn_null(nights_of(world.champion, world.training[:n_nights]), world.champion)
     assert (null.n_nights, null.windows, null.scattered, null.nights, null.runs) == (n_nights, (), (), (), ())
+    assert null.largest_parts == {}
 
 
 def test_nights_without_rows_are_no_nights(world: QuietWorld) -> None:

@@ -164,6 +164,16 @@ def test_three_nights_are_judged_once_three_are_there_and_tonight_is_among_them(
     assert judged([*quiet(2), *in_feet(quiet(1)), *quiet(1)]).recent is not None
 
 
+def test_of_three_training_nights_only_tonight_has_a_limit() -> None:
+    world, nights, _ = started()
+    null = learn_null(nights.between(date_of(1), date_of(3)), world.champion, LIMITS.window)
+    few = replace(LIMITS, fewest_nights=2)
+    verdict = judge(nights, date_of(10), world.champion, null, LastAttempt(date=date_of(3)), few)
+    assert "tonight_limit" in verdict.numbers
+    assert verdict.recent is not None
+    assert "recent_mean_limit" not in verdict.numbers
+
+
 def in_feet(nights: list[np.ndarray]) -> list[np.ndarray]:
     for night in nights:
         night[1] = (night[1] + 10) / 0.3048 - 10

@@ -124,6 +124,18 @@ def test_no_line_bridges_nights_whose_window_is_not_full(trend):
     assert values[day_of(32).isoformat()] is not None
 
 
+def test_nights_that_alarm_alone_and_those_that_alarm_together_have_marks_of_their_own(trend):
+    quiet = next(gain.dt for gain in reversed(trend.tonight) if not gain.is_alarm)
+    recent = {**trend.alarms[0], "dt": quiet, "scope": "recent", "part": "mean"}
+    drawn = figures(replace(trend, alarms=[*trend.alarms, recent]))["tonight"]
+    marks = {trace.name: list(trace.x) for trace in drawn.data if trace.mode == "markers"}
+    assert marks == {
+        "alarm": [day_of(one).isoformat() for one in SHORT.alarmed],
+        "alarm of three nights": [quiet.isoformat()],
+    }
+    assert ("drift", "mean") in [(row.what, row.where) for row in alert_rows(replace(trend, alarms=[recent]))[0]]
+
+
 def test_trainings_calls_and_changes_by_hand_are_listed_latest_first(trend):
     told = [(row.dt, row.what, row.outcome, row.difference) for row in training_rows(trend)]
     assert told == [

@@ -40,7 +40,7 @@ def figures(trend: Trend) -> dict[str, go.Figure]:
     for name, gains in (("window", trend.windows), ("tonight", trend.tonight)):
         known = [gain for gain in gains if _positive(gain.value)]
         if known:
-            marks = _verdicts(trend, known) if name == "window" else _exceeded(known)
+            marks = _verdicts(trend, known) if name == "window" else _exceeded(trend, known)
             drawn[name] = _gains(_with_breaks(known, trend), marks)
     if any(one.mean_log_density is not None for one in trend.days):
         drawn["density"] = _line(trend, lambda one: one.mean_log_density, nats, {"title": {"text": "nats"}})
@@ -154,10 +154,13 @@ def _verdicts(trend: Trend, gains: Sequence[Gain]) -> Iterator[Mapping[str, Any]
             yield _marks(own, f"verdict {verdict}", marker)
 
 
-def _exceeded(gains: Sequence[Gain]) -> Iterator[Mapping[str, Any]]:
-    own = [gain for gain in gains if gain.is_alarm]
-    if own:
-        yield _marks(own, "alarm", {"symbol": "circle", "size": 7, "color": ALARM_COLOUR})
+def _exceeded(trend: Trend, gains: Sequence[Gain]) -> Iterator[Mapping[str, Any]]:
+    together = {row["dt"] for row in trend.alarms if row["scope"] == "recent"}
+    alone = {gain.dt for gain in gains if gain.is_alarm}
+    for name, symbol, dates in (("alarm", "circle", alone), ("alarm of three nights", "circle-open", together)):
+        own = [gain for gain in gains if gain.dt in dates]
+        if own:
+            yield _marks(own, name, {"symbol": symbol, "size": 7, "color": ALARM_COLOUR})
 
 
 def _marks(gains: Sequence[Gain], name: str, marker: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -44,7 +44,7 @@ def run(settings_file: str, dt: date | None = None, refit: bool = False) -> Nigh
 
 
 def _carried_out(settings: Settings, dt: date | None, refit: bool) -> Night:
-    resumed = resume(as_it_is(settings))
+    resumed = resume(as_it_is(settings), dt, refit)
     early = report(as_it_is(settings))
     planned = plan(as_it_is(settings), dt, refit)
     night = carry_out(planned, settings)

@@ -39,9 +39,9 @@ def may_pass(task: Any, run: Any, state: Any) -> bool:
 
 
 @task(cache_policy=NO_CACHE, retries=RETRIES, retry_delay_seconds=SECONDS_BETWEEN, retry_condition_fn=may_pass)
-def resume(settings: Settings) -> list[Release]:
-    """Publish what earlier runs computed and could not publish."""
-    return nightly.publish_waiting(settings, _log())
+def resume(settings: Settings, dt: date | None, refit: bool = False) -> list[Release]:
+    """Publish what earlier runs computed and could not publish, before a night is planned."""
+    return nightly.publish_before(lambda own: nightly.plan_night(own, dt, refit=refit), settings, _log())
 
 
 @task(cache_policy=NO_CACHE, retries=RETRIES, retry_delay_seconds=SECONDS_BETWEEN, retry_condition_fn=may_pass)

@@ -47,7 +47,7 @@ def run(settings_file: str, dt: date | None = None) -> Night:
             "train by gmmdask nightly --refit"
         )
     acting = with_drift_action(settings, "act")
-    resumed = resume(as_it_is(settings))
+    resumed = resume(as_it_is(acting), date_of(dt))
     night = plan(as_it_is(acting), date_of(dt))
     if night.state == "nothing new":
         raise InvalidInputError(f"the lake has no partition of {night.dt}; name one of its dates")

@@ -8,7 +8,15 @@ from gmmdask.nightly.cost import Cost, metered
 from gmmdask.nightly.engines import open_engine
 from gmmdask.nightly.exporting import export_night_model
 from gmmdask.nightly.model import NightModel, load_night_model, save_night_model
-from gmmdask.nightly.night import Night, conclude_night, publish_night, publish_waiting, rescore_dates, run_night
+from gmmdask.nightly.night import (
+    Night,
+    conclude_night,
+    publish_before,
+    publish_night,
+    publish_waiting,
+    rescore_dates,
+    run_night,
+)
 from gmmdask.nightly.plan import NightPlan, next_night, plan_night, plan_overdue, plan_rescore
 from gmmdask.nightly.reporting import Report, write_missing_reports
 from gmmdask.nightly.score import score_night
@@ -32,6 +40,7 @@ __all__ = [
     "plan_night",
     "plan_overdue",
     "plan_rescore",
+    "publish_before",
     "publish_night",
     "publish_waiting",
     "read_segments",

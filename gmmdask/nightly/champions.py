@@ -16,7 +16,7 @@ from gmmdask.errors import GmmdaskError, InvalidInputError, UnknownNameError
 from gmmdask.nightly.engines import open_engine
 from gmmdask.nightly.history import History, read_history
 from gmmdask.nightly.model import NightModel, bundle_uri, load_night_model
-from gmmdask.nightly.night import EngineOpener, Night, conclude_night, publish_waiting, run_plan
+from gmmdask.nightly.night import EngineOpener, Night, conclude_night, publish_before, run_plan
 from gmmdask.nightly.plan import plan_promotion, warehouse_of
 from gmmdask.nightly.segments import PATIENCE, at_once
 from gmmdask.registry import list_bundles
@@ -230,7 +230,7 @@ def _change(
     engines: EngineOpener,
     at: Callable[[str], None],
 ) -> Night:
-    publish_waiting(settings, progress, at=at)
+    publish_before(lambda own: plan_promotion(own, model_id, kind), settings, progress, at=at)
     night = run_plan(plan_promotion(settings, model_id, kind), settings, progress, engines=engines, at=at)
     return conclude_night(night, settings, at=at)
 

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from gmmdask.engine import Engine
-from gmmdask.errors import InvalidInputError, StorageError, WarehouseError
+from gmmdask.errors import InvalidInputError, StorageError, WarehouseBusyError, WarehouseError
 from gmmdask.nightly.alerts import Delivery, deliver_alerts
 from gmmdask.nightly.cost import Cost, metered
 from gmmdask.nightly.delivery import Channel
@@ -17,7 +17,7 @@ from gmmdask.nightly.engines import open_engine
 from gmmdask.nightly.plan import NightPlan, plan_night, plan_overdue, plan_rescore, staging_of, warehouse_of
 from gmmdask.nightly.reporting import Report, write_missing_reports
 from gmmdask.nightly.score import already_published, score_night
-from gmmdask.nightly.segments import named
+from gmmdask.nightly.segments import PATIENCE, named
 from gmmdask.nightly.train import train_model
 from gmmdask.nightly.trend import Trend, renew_trend
 from gmmdask.settings import Cluster, Settings
@@ -93,6 +93,8 @@ def run_night(
     ------
     WarehouseBusyError
         Everything is computed and staged, but others hold the warehouse open.
+    WarehouseError
+        They do, and an earlier run still waits for them, so that nothing of this night was done.
     GmmdaskError
         Anything else went wrong; nothing was published of the run that failed.
     """
@@ -109,7 +111,7 @@ def _whole_night(
     engines: EngineOpener,
     at: Callable[[str], None],
 ) -> Night:
-    resumed = publish_waiting(settings, progress, at=at)
+    resumed = publish_before(lambda own: plan_night(own, dt, refit=refit), settings, progress, at=at)
     at("resumed")
     early = write_missing_reports(settings, at=at)
     plan = plan_night(settings, dt, refit=refit)
@@ -144,7 +146,7 @@ def rescore_dates(
         As `run_night`.
     """
     with metered(f"the rescoring of {settings.segmentation.name}") as meter:
-        resumed = publish_waiting(settings, progress)
+        resumed = publish_before(lambda own: plan_rescore(own, first, last), settings, progress)
         night = run_plan(plan_rescore(settings, first, last), settings, progress, engines=engines)
         night = conclude_night(night, settings)
     own = next((release for release in resumed if release.run_id == night.plan.run_id), None)
@@ -211,6 +213,49 @@ def publish_waiting(
     own = [release for release in waiting if release is not None and release.segmentation == settings.segmentation.name]
     ordered = sorted(own, key=lambda release: max(publication.dt for publication in release.publications))
     return [named(release, settings) for release in ordered if _publish(release, settings, progress, at)]
+
+
+def publish_before(
+    request: Callable[[Settings], NightPlan],
+    settings: Settings,
+    progress: Progress | None = None,
+    *,
+    at: Callable[[str], None] = pass_by,
+) -> list[Release]:
+    """Publish what waits before something new is done: what that is planned on depends on what is published.
+
+    Parameters
+    ----------
+    request : callable
+        Plans what is asked for; called where the warehouse is busy.
+    settings : Settings
+    progress : callable, optional
+    at : callable
+
+    Raises
+    ------
+    WarehouseBusyError
+        Others hold the warehouse open, and what is asked for is itself among what waits.
+    WarehouseError
+        Others hold it open, and nothing was done of what is asked for; or as `publish_waiting`.
+    """
+    try:
+        return publish_waiting(settings, progress, at=at)
+    except WarehouseBusyError as error:
+        timeout = min(PATIENCE, settings.warehouse.publish_timeout)  # it was waited for already
+        warehouse = settings.warehouse.model_copy(update={"publish_timeout": timeout})
+        if _waits(settings.model_copy(update={"warehouse": warehouse}), request):
+            raise
+        raise WarehouseError(
+            f"an earlier run still waits to be published, so nothing was done of what is asked for now: {error}"
+        ) from error
+
+
+def _waits(settings: Settings, request: Callable[[Settings], NightPlan]) -> bool:
+    """Return whether what is asked for is computed, and lacks nothing but its publication."""
+    plan = request(settings)
+    late = plan_overdue(settings, plan) if plan.overdue else []
+    return plan.state != "due" and any(one.state == "staged" for one in (plan, *late))
 
 
 def publish_night(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -240,17 +242,60 @@ def test_tidying_tells_what_went(command, world):
     assert command("tidy", path).stdout.startswith("Removed 150 rows of superseded labels and 0 ")
 
 
-def test_a_warehouse_that_others_write_to_is_an_error_and_nothing_waits(command, world):
-    """Exit code 3 would promise that the next night publishes it."""
-    path, settings = world
-    program = f"import duckdb; c = duckdb.connect({settings.warehouse.uri!r}); print('held', flush=True); input()"
+@contextmanager
+def held(settings: Settings, *, read_only: bool) -> Iterator[None]:
+    """Another process has the warehouse open."""
+    connect = f"duckdb.connect({settings.warehouse.uri!r}, read_only={read_only})"
+    program = f"import duckdb; c = {connect}; print('held', flush=True); input()"
     holder = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
+        yield
+        holder.communicate("\n")
+
+
+def test_what_is_asked_for_while_an_earlier_run_waits_is_an_error_and_not_lost(command, world, tmp_path):
+    """Exit code 3 would promise that the next night publishes it; what is itself among what waits has it."""
+    path, settings = world
+    champion, former = ids(settings)
+    write_day(tmp_path, LATEST + 1, heavier(LATEST + 1))
+    with held(settings, read_only=True):
+        assert command("nightly", path).exit_code == 3
+        assert command("nightly", path).exit_code == 3, "the same night, which waits"
+        write_day(tmp_path, LATEST + 2, heavier(LATEST + 2))
+        asked = (
+            ("nightly", path),
+            ("models", "rollback", path),
+            ("models", "promote", path, former),
+            ("rescore", path, "--from", day(LATEST), "--to", day(LATEST)),
+        )
+        done = [command(*words) for words in asked]
+    assert [one.exit_code for one in done] == [1] * len(asked)
+    for one in done:
+        assert "an earlier run still waits to be published, so nothing was done of what is asked for now" in one.stderr
+    assert command("models", "rollback", path).exit_code == 0
+    assert rows(settings, "champion")[0]["champion_id"] == former != champion
+    assert day(LATEST + 1) in {row["dt"] for row in rows(settings, "current_assignments")}
+
+
+def test_a_promotion_that_waits_itself_is_published_by_the_next_night(command, world):
+    path, settings = world
+    _, former = ids(settings)
+    with held(settings, read_only=True):
+        codes = [command("models", "rollback", path).exit_code for _ in range(2)]
+        other = command("models", "promote", path, former).exit_code
+    assert (codes, other) == ([3, 3], 1)
+    assert command("nightly", path).exit_code == 0
+    assert rows(settings, "champion")[0]["champion_id"] == former
+
+
+def test_a_warehouse_that_others_write_to_is_an_error_and_nothing_waits(command, world):
+    """Exit code 3 would promise that the next night publishes it."""
+    path, settings = world
+    with held(settings, read_only=False):
         asked = [("models", "list"), ("models", "show"), ("models", "rollback"), ("drift",), ("tidy",)]
         codes = {words: command(*words, path).exit_code for words in asked}
-        holder.communicate("\n")
     assert set(codes.values()) == {1}, codes
 
 

@@ -22,6 +22,8 @@ from gmmdask.nightly.segments import PATIENCE, at_once
 from gmmdask.registry import list_bundles
 from gmmdask.settings import Settings
 from gmmdask.training.results import Progress
+from gmmdask.warehouse import Publication
+from gmmdask.warehouse.checks import overtaken
 from gmmdask.warehouse.port import pass_by
 
 State = Literal["champion", "former champion", "never in force"]
@@ -127,7 +129,8 @@ def promote_model(
     Raises
     ------
     InvalidInputError
-        The model was changed since it was saved, is of another segmentation or of other features, or was disqualified.
+        The model was changed since it was saved, is of another segmentation or of other features, or was disqualified;
+        or others published a night or another change meanwhile.
     StorageError
         The registry does not have it.
     WarehouseBusyError, GmmdaskError
@@ -149,7 +152,8 @@ def rollback_champion(
     Raises
     ------
     InvalidInputError
-        There was no other champion before, or it cannot be one any more, as `promote_model` says.
+        There was no other champion before, or it cannot be one any more, as `promote_model` says; or others published
+        meanwhile.
     WarehouseBusyError, GmmdaskError
         As `run_night`.
     """
@@ -231,8 +235,29 @@ def _change(
     at: Callable[[str], None],
 ) -> Night:
     publish_before(lambda own: plan_promotion(own, model_id, kind), settings, progress, at=at)
-    night = run_plan(plan_promotion(settings, model_id, kind), settings, progress, engines=engines, at=at)
-    return conclude_night(night, settings, at=at)
+    plan = plan_promotion(settings, model_id, kind)
+    if kind == "rollback" and plan.state != "published":
+        _require_previous(settings, model_id)
+    at("planned")
+    return conclude_night(run_plan(plan, settings, progress, engines=engines, at=at), settings, at=at)
+
+
+def _require_previous(settings: Settings, model_id: str) -> None:
+    """Refuse to go back to what was the previous champion when it was asked for, and is no longer.
+
+    What is published after the plan was made is found by the publication itself.
+    """
+    history = history_of(settings)
+    if history.previous_champion != model_id:
+        last = history.reigns[-1]
+        change = Publication(
+            segmentation=settings.segmentation.name,
+            kind="rollback",
+            dt=last.dt,
+            model_id=model_id,
+            champion_id=model_id,
+        )
+        raise InvalidInputError(overtaken(change, last.kind, last.dt, history.champion))
 
 
 def _kept(settings: Settings) -> list[str]:

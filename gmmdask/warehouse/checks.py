@@ -1,4 +1,4 @@
-"""What is refused before anything is written: staged rows with missing or repeated ids, or of the wrong dates.
+"""What is refused before anything is written: wrong ids, rows of wrong dates, changes of champion that others overtook.
 
 DuckDB looks at the staged files in a database of its own, so that nobody waits for it.
 """
@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
+from datetime import date
 
 import duckdb
 
 from gmmdask.errors import InvalidInputError, WarehouseError
 from gmmdask.warehouse.connection import MEMORY, Limits, Patience, opened
 from gmmdask.warehouse.files import is_local, reaching, uris
-from gmmdask.warehouse.release import Release, StagedRows
+from gmmdask.warehouse.release import Publication, Release, StagedRows
+from gmmdask.warehouse.tables import CHAMPION_CHANGES
+from gmmdask.warehouse.views import DECIDED_SINCE
 
 SHOWN_IDS = 5
 ELSEWHERE = """SELECT 1 FROM assignments AS known WHERE segmentation = $segmentation AND NOT list_contains($dates, dt)
     AND id IN (SELECT id FROM read_parquet($paths)) LIMIT 1"""
 """Whether any run ever had these ids for other dates. That is seldom so, and found out several times as fast as what
 readers see of them: DuckDB keeps the fresh ids in memory and reads one column of the table."""
+NOUNS = {"promote": "promotion"}
 UNIQUE = {"event": "id", "snapshot": "dt, id"}
 
 
@@ -129,6 +133,42 @@ def check_elsewhere(connection: duckdb.DuckDBPyConnection, release: Release) -> 
             f"{' ...' if len(known) == SHOWN_IDS else ''}. Mend the source; or, where that date was rewritten, repeat it "
             'first (--date); or set entity = "snapshot" where ids may come back. Nothing was published'
         )
+
+
+def check_undecided(connection: duckdb.DuckDBPyConnection, release: Release) -> None:
+    """Refuse a change of champion where a night or another change was published since it was planned.
+
+    Which model is the previous one, and from which night on the new one counts, may no longer be what was meant.
+
+    Parameters
+    ----------
+    connection
+        To a warehouse with tables.
+    release : Release
+
+    Raises
+    ------
+    InvalidInputError
+        Names what was published, and the model in force.
+    """
+    change = release.publications[0]
+    if change.kind not in CHAMPION_CHANGES or "runs" not in release.tables:
+        return
+    (run,) = release.tables["runs"].to_pylist()
+    values = {"segmentation": release.segmentation, "began": run["started_at"]}
+    if decided := connection.execute(DECIDED_SINCE, values).fetchall():
+        ((kind, dt, champion),) = decided
+        raise InvalidInputError(overtaken(change, kind, dt, champion))
+
+
+def overtaken(change: Publication, kind: str, dt: date, champion: str | None) -> str:
+    """Return what who changes a champion is told where others published meanwhile: what, and the model in force since."""
+    mine, other = (NOUNS.get(one, one) for one in (change.kind, kind))
+    return (
+        f"the {mine} of {change.segmentation!r} to model {change.model_id} was planned before the {other} of {dt} was "
+        f"published, after which model {champion} is in force. Nothing was changed; look at gmmdask models list, and ask for "
+        f"the {mine} again if it is still wanted"
+    )
 
 
 def register_staged(connection: duckdb.DuckDBPyConnection, staged: StagedRows) -> None:

@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from gmmdask.errors import WarehouseError
-from gmmdask.warehouse.checks import check_elsewhere, check_staged, register_staged
+from gmmdask.warehouse.checks import check_elsewhere, check_staged, check_undecided, register_staged
 from gmmdask.warehouse.connection import Limits, Patience, create_file, opened
 from gmmdask.warehouse.files import uris
 from gmmdask.warehouse.names import check_nameable, checked_name
@@ -104,6 +104,7 @@ class DuckDBFile:
         if release.run_id is not None and _is_published(connection, release.run_id):
             connection.rollback()
             return False
+        check_undecided(connection, release)
         check_elsewhere(connection, release)
         for name, rows in release.tables.items():
             _insert(connection, name, rows)

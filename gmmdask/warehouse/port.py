@@ -51,7 +51,8 @@ class Warehouse(Queries, Protocol):
         Raises
         ------
         InvalidInputError
-            Ids are missing or repeated within a date, or rows belong to dates that are not published.
+            Ids are missing or repeated within a date, rows belong to dates that are not published, or a night or another
+            change of champion was published since a change of champion was planned.
         WarehouseBusyError
             Others kept the warehouse open for longer than the timeout; nothing was written.
         WarehouseError

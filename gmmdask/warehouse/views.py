@@ -68,6 +68,11 @@ CHOSEN_SINCE = f"""SELECT champion_id FROM publications
     ORDER BY publication_id DESC LIMIT 1"""  # noqa: S608
 """Query for the model that a person put in force since a moment."""
 
+DECIDED_SINCE = """SELECT kind, dt, champion_id FROM publications
+    WHERE segmentation = $segmentation AND champion_id IS NOT NULL AND published_at > $began
+    ORDER BY publication_id DESC LIMIT 1"""
+"""Query for what was last said of the model in force since a moment, by a night or by a person."""
+
 INTRODUCTION = """
 # Tables of the warehouse
 

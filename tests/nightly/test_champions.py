@@ -6,16 +6,18 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gmmdask.errors import InvalidInputError, UnknownNameError
-from gmmdask.nightly import run_night
+from gmmdask.nightly import plan_night, publish_waiting, run_night
 from gmmdask.nightly.champions import differences, find_model, list_models, promote_model, rollback_champion
 from gmmdask.nightly.model import load_night_model, save_night_model
+from gmmdask.nightly.night import run_plan
 from gmmdask.settings import Settings, load_settings
 from tests.nightly.lakes import birds, day, write_day, write_settings, write_world
-from tests.nightly.test_night import contents, copied, rows
+from tests.nightly.test_night import contents, copied, no_engine, rows
 
 
 @pytest.fixture(scope="module")
@@ -230,3 +232,61 @@ def test_a_model_chosen_while_a_night_is_computed_stays_in_force(world, refit):
     assert champion(settings) == first
     write_day(root, 4)
     assert run_night(settings).release.publications[0].model_id == first
+
+
+@pytest.mark.parametrize("refit", [False, True])
+@pytest.mark.parametrize("point", ["planned", "staged", "checked"])
+def test_a_rollback_that_a_night_overtakes_is_refused_and_changes_nothing(world, refit, point):
+    root, settings = world
+    (_, first), (_, second) = reigns(settings)
+    write_day(root, 3)
+    published = []
+
+    def at(passed: str) -> None:
+        if passed == point and not published:
+            published.append(contents_after(settings, refit=refit))
+
+    with pytest.raises(InvalidInputError, match=rf"to model {first} was planned before the night of {day(3)} was publ"):
+        rollback_champion(settings, at=at)
+    assert [contents(settings)] == published
+    assert run_night(settings, engines=no_engine).plan.state == "published"
+    assert publish_waiting(settings) == []
+    rollback_champion(settings)
+    assert champion(settings) == (second if refit else first)
+
+
+def contents_after(settings: Settings, *, refit: bool) -> dict[str, list[dict[str, Any]]]:
+    """Run a night to its end, as another process would, and return what the warehouse has then."""
+    night = plan_night(settings, refit=refit)
+    run_plan(night, settings)
+    return contents(settings)
+
+
+def test_of_two_changes_at_once_the_slower_is_refused(world):
+    _, settings = world
+    (_, first), (_, second) = reigns(settings)
+    changed = []
+
+    def at(passed: str) -> None:
+        if passed == "begun" and not changed:
+            changed.append(promote_model(settings, first))
+
+    with pytest.raises(
+        InvalidInputError, match=rf"before the promotion of {day(2)} was published, after which model {first}"
+    ):
+        rollback_champion(settings, at=at)
+    assert reigns(settings) == [("night", first), ("night", second), ("promote", first)]
+
+
+def test_a_rollback_goes_back_from_the_champion_that_was_seen(world):
+    """A night that waited, and is published first, may have made another champion."""
+    root, settings = world
+    (_, first), (_, second) = reigns(settings)
+    write_day(root, 3)
+    with pytest.raises(KilledError):
+        run_night(settings, refit=True, at=killed_at("opened"))
+    with pytest.raises(InvalidInputError, match=rf"to model {first} was planned before the night of {day(3)} was publ"):
+        rollback_champion(settings)
+    assert champion(settings) not in (first, second)
+    rollback_champion(settings)
+    assert champion(settings) == second

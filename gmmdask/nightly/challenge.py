@@ -8,7 +8,7 @@ from datetime import date
 from typing import Literal
 
 from gmmdask.engine import Engine
-from gmmdask.errors import NoSoundCandidateError
+from gmmdask.errors import DegenerateMixtureError, InvalidInputError, NoSoundCandidateError
 from gmmdask.lake import HeldOutRows
 from gmmdask.monitoring.gate import Contender, GateDecision, decide
 from gmmdask.nightly.model import NightModel, save_night_model
@@ -22,6 +22,9 @@ from gmmdask.warehouse.port import pass_by
 
 Action = Literal["warm-start", "refit"]
 
+UNFIT_DATA = (InvalidInputError, DegenerateMixtureError, NoSoundCandidateError)
+"""What a training says of data that nothing can be learned from; a sound champion labels the night all the same."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Challenge:
@@ -32,7 +35,7 @@ class Challenge:
     action : {"warm-start", "refit"}
     decision : GateDecision
     training : Training, optional
-        The challenger's; None where no candidate was sound.
+        The challenger's; None where the data let none be trained.
     scores : PairedScores, optional
         Both models on the window's held-out rows.
     """
@@ -75,8 +78,8 @@ def challenge_champion(
     try:
         train = train_anew if action == "refit" else warm_start
         training = train(fit, settings, engine, champion, progress, at=at)
-    except NoSoundCandidateError as error:
-        return _untried(action, str(error))
+    except UNFIT_DATA as error:
+        return _untried(action, f"Nothing could be trained: {str(error).rstrip('.')}")
     at("challenger trained")
     save_night_model(settings, training.model, at=at)
     judged = (text for text in watched.verdict.window if text >= watched.verdict.since)

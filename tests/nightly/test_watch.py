@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from gmmdask.errors import SettingsError
+from gmmdask.errors import InconsistentStatisticsError, SettingsError, StorageError
 from gmmdask.monitoring import Thresholds, Verdict
 from gmmdask.monitoring.gate import GateDecision
 from gmmdask.nightly import challenge, open_engine, plan_night, run_night
@@ -352,6 +352,43 @@ def test_where_every_night_of_the_training_window_came_in_another_unit_nothing_i
         tried = challenge.challenge_champion(plan, settings, engine, watched)
     assert (tried.training, tried.decision.is_promoted) == (None, False)
     assert "another unit" in tried.decision.reason
+
+
+def stuck(number: int) -> pa.Table:
+    """Return faster birds of one weight: the scales are dead, and that is not all that is new."""
+    table = birds(number, 2 * ROWS)
+    faster = replaced(table, "speed", pa.array(table["speed"].to_numpy() + 20.0))
+    return replaced(faster, "weight", pa.array(np.full(2 * ROWS, 55.0)))
+
+
+def test_nights_of_a_dead_sensor_are_labelled_by_the_champion_and_say_why_nothing_was_trained(tmp_path):
+    drift = {"[warehouse]": "[drift]\nwindow = 2\nfewest_nights = 2\n\n[warehouse]"}
+    settings = write_world(tmp_path, days=4, changes=drift)
+    run_night(settings)
+    for number in range(4, 8):
+        write_day(tmp_path, number, stuck(number))
+        run_night(settings)
+    runs = {row["dt"]: row for row in rows(settings, "runs")}
+    (champion,) = {row["model_id"] for row in runs.values()}
+    untried = [row for row in runs.values() if row["verdict"] == "refit"]
+    assert untried
+    for row in untried:
+        assert (row["action"], row["challenger_id"], row["status"]) == ("keep", None, "alert")
+        assert "Nothing could be trained: columns without variation: {'weight': 55.0}" in row["reason"]
+    assert set(runs) == {day(number) for number in range(3, 8)}
+    labelled = [row for row in rows(settings, "current_assignments") if row["dt"] == day(7)]
+    assert len(labelled) == 2 * ROWS
+    assert {row["model_id"] for row in labelled} == {champion}
+
+
+@pytest.mark.parametrize("error", [StorageError("gone"), TypeError("wrong"), InconsistentStatisticsError("changed")])
+def test_what_bad_data_do_not_raise_stops_the_night(drifted, tmp_path, monkeypatch, error):
+    def failing(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(challenge, "train_anew", failing)
+    with pytest.raises(type(error), match=str(error)):
+        full_night(world(drifted, tmp_path), tmp_path)
 
 
 def test_without_drift_nothing_is_watched(tmp_path):

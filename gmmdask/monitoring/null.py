@@ -24,6 +24,9 @@ from gmmdask.monitoring.gain import PARTS, Part, measure_gain, retrained, total_
 from gmmdask.monitoring.nights import Champion, NightSums
 
 VERSION = 2
+FIRST_VERSION = 1
+"""Kept the parts of single nights, and knew no runs."""
+
 WEEK = 7
 RUN = 3
 """Nights whose parts are judged together: what varies from night to night at random falls to a third, a change stays."""
@@ -57,6 +60,8 @@ class NullDistribution:
         Σ weight of the training range.
     n_parameters : int
         Free parameters P of the champion.
+    night_parts : tuple of tuples of float, optional
+        Of single nights, as version 1 kept them; None in later versions. Only written back, so that a model keeps its id.
     """
 
     window: int
@@ -69,6 +74,7 @@ class NullDistribution:
     night_mass: float
     mass: float
     n_parameters: int
+    night_parts: tuple[tuple[float, float, float], ...] | None = None
 
     @property
     def median(self) -> float:
@@ -101,7 +107,11 @@ class NullDistribution:
     def to_parts(self) -> tuple[dict[str, FloatArray], dict[str, Any]]:
         """Return arrays and JSON-able facts from which `from_parts` makes an equal value."""
         arrays = {name: np.array(getattr(self, name), dtype=np.float64) for name in _ARRAYS}
-        return arrays, {"version": VERSION, **{name: getattr(self, name) for name in _FACTS}}
+        if self.night_parts is not None:
+            arrays = {**arrays, "nights": np.array(self.night_parts, dtype=np.float64)}
+            del arrays["runs"]
+        version = VERSION if self.night_parts is None else FIRST_VERSION
+        return arrays, {"version": version, **{name: getattr(self, name) for name in _FACTS}}
 
     @classmethod
     def from_parts(cls, arrays: Mapping[str, FloatArray], facts: Mapping[str, Any]) -> NullDistribution:
@@ -112,18 +122,27 @@ class NullDistribution:
         InvalidInputError
             They come from another version.
         """
-        if facts.get("version") != VERSION:
+        version = facts.get("version")
+        if version not in (FIRST_VERSION, VERSION):
             raise InvalidInputError(
-                f"the stored null distribution is of version {facts.get('version')}, not {VERSION}; "
-                "learn it anew from the training range"
+                f"the model cannot be judged by: its null distribution is of version {version}, and this gmmdask reads up to "
+                f"{VERSION}; train a new champion with gmmdask nightly SETTINGS --refit"
             )
-        gains: dict[str, Any] = {name: tuple(float(gain) for gain in arrays[name]) for name in _GAINS}
-        runs = tuple((float(w), float(m), float(c)) for w, m, c in arrays["runs"].reshape(-1, len(PARTS)))
-        return cls(**gains, runs=runs, **{name: facts[name] for name in _FACTS})
+        known = {name: facts[name] for name in _FACTS}
+        windows, scattered = (tuple(arrays[name].tolist()) for name in ("windows", "scattered"))
+        if version == FIRST_VERSION:
+            parts = _parts_of(arrays["nights"])
+            nights = tuple(sum(of_night) for of_night in parts)
+            return cls(windows=windows, scattered=scattered, nights=nights, runs=(), night_parts=parts, **known)
+        nights, runs = tuple(arrays["nights"].tolist()), _parts_of(arrays["runs"])
+        return cls(windows=windows, scattered=scattered, nights=nights, runs=runs, **known)
 
 
-_GAINS = ("windows", "scattered", "nights")
-_ARRAYS = (*_GAINS, "runs")
+def _parts_of(array: FloatArray) -> tuple[tuple[float, float, float], ...]:
+    return tuple((float(w), float(m), float(c)) for w, m, c in array.reshape(-1, len(PARTS)))
+
+
+_ARRAYS = ("windows", "scattered", "nights", "runs")
 _FACTS = ("window", "n_nights", "window_mass", "night_mass", "mass", "n_parameters")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,8 +149,31 @@ def test_nights_without_rows_are_no_nights(world: QuietWorld) -> None:
 def test_the_null_comes_back_equal_from_its_parts(null: NullDistribution) -> None:
     arrays, facts = null.to_parts()
     assert NullDistribution.from_parts(arrays, json.loads(json.dumps(facts))) == null
-    with pytest.raises(InvalidInputError, match="version 0"):
-        NullDistribution.from_parts(arrays, {**facts, "version": 0})
+    for other in (0, 3):
+        with pytest.raises(InvalidInputError, match=rf"cannot be judged by.*version {other}.*SETTINGS --refit"):
+            NullDistribution.from_parts(arrays, {**facts, "version": other})
+
+
+def first_version(null: NullDistribution, parts: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The parts that version 1 stored: those of single nights, and no runs."""
+    arrays, facts = null.to_parts()
+    del arrays["runs"]
+    return {**arrays, "nights": parts}, {**facts, "version": 1}
+
+
+@pytest.mark.parametrize("n_nights", [0, 56])
+def test_a_null_of_version_1_is_read_and_written_back_as_it_was(null: NullDistribution, n_nights: int) -> None:
+    """Else the model that it belongs to would have another id than it was saved with."""
+    parts = np.random.default_rng(0).random((n_nights, 3)) if n_nights else np.array([])
+    arrays, facts = first_version(null, parts)
+    read = NullDistribution.from_parts(arrays, json.loads(json.dumps(facts)))
+    np.testing.assert_allclose(read.nights, parts.reshape(-1, 3).sum(axis=1))
+    assert (read.runs, read.largest_parts, read.windows) == ((), {}, null.windows)
+    again, facts_again = read.to_parts()
+    assert facts_again == facts
+    assert set(again) == set(arrays)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(again[name], array, strict=True)
 
 
 def test_fewer_rows_than_usual_are_allowed_more_and_more_rows_nothing(null: NullDistribution) -> None:

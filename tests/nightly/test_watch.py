@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ from gmmdask.errors import InconsistentStatisticsError, SettingsError, StorageEr
 from gmmdask.monitoring import Thresholds, Verdict
 from gmmdask.monitoring.gate import GateDecision
 from gmmdask.nightly import challenge, open_engine, plan_night, run_night
-from gmmdask.nightly.champions import rollback_champion
-from gmmdask.nightly.model import load_night_model
+from gmmdask.nightly.champions import promote_model, rollback_champion
+from gmmdask.nightly.model import load_night_model, save_night_model
 from gmmdask.nightly.night import Night
 from gmmdask.nightly.plan import warehouse_of
 from gmmdask.nightly.reporting import report_night
@@ -352,6 +353,22 @@ def test_where_every_night_of_the_training_window_came_in_another_unit_nothing_i
         tried = challenge.challenge_champion(plan, settings, engine, watched)
     assert (tried.training, tried.decision.is_promoted) == (None, False)
     assert "another unit" in tried.decision.reason
+
+
+def test_a_champion_that_the_first_version_of_the_null_was_stored_with_judges_on(trained, tmp_path):
+    settings = world(trained, tmp_path)
+    model = load_night_model(settings, last_run(settings)["model_id"])
+    parts = tuple((gain / 2, gain / 4, gain / 4) for gain in model.watch.null.nights)
+    former = replace(model.watch.null, runs=(), night_parts=parts)
+    old = replace(model, watch=replace(model.watch, null=former))
+    save_night_model(settings, old)
+    promote_model(settings, old.model_id)
+    write_day(tmp_path, TRAINED)
+    run_night(settings)
+    run = last_run(settings)
+    assert (run["model_id"], run["verdict"]) == (old.model_id, "keep")
+    night = [row for row in rows(settings, "drift") if (row["scope"], row["statistic"]) == ("night", "gain")]
+    assert [row["threshold"] is not None for row in night if row["segment_id"] is None] == [True]
 
 
 def stuck(number: int) -> pa.Table:

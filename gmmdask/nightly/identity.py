@@ -5,13 +5,12 @@ The mathematics of matching is `gmmdask.mixture.alignment`'s; here both models l
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 
 import numpy as np
 
-from gmmdask.errors import GmmdaskError
+from gmmdask.errors import GmmdaskError, StorageError
 from gmmdask.mixture.alignment import Alignment, align
 from gmmdask.nightly.model import bundle_uri, load_night_model
 from gmmdask.nightly.plan import warehouse_of
@@ -22,6 +21,9 @@ from gmmdask.training.reservoir import Reservoir
 
 GREATEST = """SELECT coalesce(max(s.segment_id), 0) AS greatest FROM segments AS s
     JOIN runs AS r ON r.run_id = s.run_id WHERE r.segmentation = $segmentation"""
+
+_GONE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+"""Causes of an error of storage that are about what is there, not about reaching it."""
 
 
 def continue_ids(
@@ -84,7 +86,18 @@ def greatest_id(settings: Settings, run_id: str) -> int:
     found = [int(row["greatest"]) for row in published]
     options = settings.registry.storage_options
     for model_id in list_bundles(bundle_uri(settings, "").rstrip("/"), storage_options=options):
-        with suppress(GmmdaskError):  # what cannot be loaded cannot be promoted
-            model = load_night_model(settings, model_id)
-            found.extend(model.segments.segment_ids if model.provenance["run_id"] != run_id else ())
+        found.extend(_ids_of(settings, model_id, run_id))
     return max(found, default=0)
+
+
+def _ids_of(settings: Settings, model_id: str, run_id: str) -> tuple[int, ...]:
+    """Return the ids that a model of another run gave; none where it is damaged or gone, for then it cannot be promoted."""
+    try:
+        model = load_night_model(settings, model_id)
+    except StorageError as error:
+        if isinstance(error.__cause__, _GONE):
+            return ()
+        raise  # a registry that does not answer now may do so when the model is promoted
+    except GmmdaskError:
+        return ()
+    return model.segments.segment_ids if model.provenance["run_id"] != run_id else ()

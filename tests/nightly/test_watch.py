@@ -20,7 +20,7 @@ from rich.console import Console
 from gmmdask.errors import InconsistentStatisticsError, SettingsError, StorageError
 from gmmdask.monitoring import Thresholds, Verdict
 from gmmdask.monitoring.gate import GateDecision
-from gmmdask.nightly import challenge, open_engine, plan_night, run_night
+from gmmdask.nightly import challenge, identity, open_engine, plan_night, run_night
 from gmmdask.nightly.champions import promote_model, rollback_champion
 from gmmdask.nightly.model import load_night_model, save_night_model
 from gmmdask.nightly.night import Night
@@ -446,6 +446,24 @@ def test_ids_of_a_challenger_that_lost_are_never_given_again(drifted, tmp_path, 
     run_night(features, refit=True)
     fresh = {row["segment_id"] for row in rows(settings, "current_segments")}
     assert min(fresh) > max(lost), "other features: no segment continues"
+
+
+def test_a_registry_that_does_not_answer_gives_no_id_and_one_that_lost_a_model_does(drifted, tmp_path, monkeypatch):
+    settings = world(drifted, tmp_path)
+    known = identity.greatest_id(settings, "another")
+    folder = tmp_path / "registry" / "birds" / "0123456789abcdef"
+    (folder / "bundle.json").mkdir(parents=True)
+    damaged = folder.with_name("fedcba9876543210")
+    damaged.mkdir()
+    (damaged / "bundle.json").write_bytes(b"{")
+    assert identity.greatest_id(settings, "another") == known > 0
+
+    def refusing(self: object, path: str, **_: object) -> bytes:
+        raise PermissionError(13, "denied", path)
+
+    monkeypatch.setattr("fsspec.implementations.local.LocalFileSystem.cat_file", refusing)
+    with pytest.raises(StorageError):
+        identity.greatest_id(settings, "another")
 
 
 def test_what_was_observed_is_made_again_where_it_is_gone(drifted, tmp_path):

@@ -8,7 +8,7 @@ differ at random: a quarter of a year has only three consecutive windows that do
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import comb, sqrt
@@ -30,6 +30,9 @@ FIRST_VERSION = 1
 WEEK = 7
 RUN = 3
 """Nights whose parts are judged together: what varies from night to night at random falls to a third, a change stays."""
+
+SMALLEST_REST = 1e-9
+"""Share of the training range's mass that must remain where nights are left out; less is lost when they are subtracted."""
 
 LARGEST_SCATTER = 400
 """Windows of scattered weeks that are measured at most, evenly spaced among all."""
@@ -161,7 +164,7 @@ def learn_null(nights: NightSums, champion: Champion, window: int = 28) -> NullD
     Returns
     -------
     NullDistribution
-        Without windows where there are fewer than two nights.
+        Without windows where there are fewer than two nights; without those beside which the others weigh nothing.
     """
     full = nights.only(date for date, mass in zip(nights.dates, nights.masses, strict=True) if mass > 0)
     n = len(full)
@@ -172,10 +175,10 @@ def learn_null(nights: NightSums, champion: Champion, window: int = 28) -> NullD
     return NullDistribution(
         window=window,
         n_nights=n,
-        windows=tuple(scale * leave_out.gain(chosen) for chosen in _consecutive(n, length)),
-        scattered=tuple(scale * leave_out.gain(chosen) for chosen in _scattered(n, length)),
-        nights=tuple(leave_out.gain([night]) for night in range(n)) if n > 1 else (),
-        runs=tuple(leave_out.parts(chosen) for chosen in _consecutive(n, RUN)) if n > RUN else (),
+        windows=tuple(scale * leave_out.gain(chosen) for chosen in leave_out.sound(_consecutive(n, length))),
+        scattered=tuple(scale * leave_out.gain(chosen) for chosen in leave_out.sound(_scattered(n, length))),
+        nights=tuple(leave_out.gain(chosen) for chosen in leave_out.sound(_consecutive(n, 1))) if n > 1 else (),
+        runs=tuple(leave_out.parts(chosen) for chosen in leave_out.sound(_consecutive(n, RUN))) if n > RUN else (),
         window_mass=float(np.median(full.masses)) * window if n else 0.0,
         night_mass=float(np.median(full.masses)) if n else 0.0,
         mass=float(full.masses.sum()),
@@ -189,6 +192,13 @@ class _LeaveOut:
 
     nights: NightSums
     champion: Champion
+
+    def sound(self, candidates: Iterable[Sequence[int]]) -> Iterator[Sequence[int]]:
+        """Yield those beside which the other nights weigh enough that subtraction does not lose them."""
+        masses = self.nights.masses
+        for chosen in candidates:
+            if np.delete(masses, list(chosen)).sum() > SMALLEST_REST * masses.sum():
+                yield chosen
 
     def gain(self, chosen: Sequence[int]) -> float:
         """Return G of these nights over the M-step on all others."""

@@ -146,6 +146,19 @@ def test_nights_without_rows_are_no_nights(world: QuietWorld) -> None:
     assert learn_null(nights_of(world.champion, with_gap), world.champion, 7).n_nights == 20
 
 
+def test_what_holds_a_night_that_outweighs_all_others_is_left_out(world: QuietWorld) -> None:
+    """Subtracted from the whole, it would leave nothing of the others."""
+    nights = nights_of(world.champion, world.training[:20])
+    sums = nights.sums.copy()
+    sums[9] *= 1e20
+    found, known = learn_null(replace(nights, sums=sums), world.champion, 7), learn_null(nights, world.champion, 7)
+    assert found.n_nights == 20
+    assert [len(known.windows), len(known.nights), len(known.runs)] == [14, 20, 18]
+    assert [len(found.windows), len(found.nights), len(found.runs)] == [14 - 7, 19, 18 - 3]
+    assert 0 < len(found.scattered) < len(known.scattered)
+    assert np.isfinite([*found.windows, *found.scattered, *found.nights, *np.ravel(found.runs)]).all()
+
+
 def test_the_null_comes_back_equal_from_its_parts(null: NullDistribution) -> None:
     arrays, facts = null.to_parts()
     assert NullDistribution.from_parts(arrays, json.loads(json.dumps(facts))) == null

@@ -165,11 +165,12 @@ def _floored_weights(counts: FloatArray, before: FloatArray) -> FloatArray:
     """Return the most likely weights of which none is under 1/N, nor under its old value where that was less."""
     shares, floor = counts / counts.sum(), np.minimum(1 / counts.sum(), before)
     low = shares < floor
-    while True:  # at most once for each component
+    while not low.all():  # at most once for each component
         weights = np.where(low, floor, shares * (1 - floor[low].sum()) / shares[~low].sum())
         if not (weights[~low] < floor[~low]).any():
             return np.asarray(weights)
         low = low | (weights < floor)
+    return np.asarray(floor / floor.sum())
 
 
 def _sound_covariances(after: MixtureParameters, before: MixtureParameters) -> FloatArray:

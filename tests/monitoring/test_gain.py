@@ -13,6 +13,7 @@ from gmmdask.errors import EmptyDataError
 from gmmdask.mixture.stack import Reference
 from gmmdask.mixture.structures import STRUCTURES
 from gmmdask.monitoring import Champion, measure_gain, retrained, total_gain
+from gmmdask.monitoring.gain import _floored_weights
 from tests.mixture.worlds import random_mixture
 from tests.monitoring.worlds import Watched, drawn, fitted, mean_log_density, summed, watched
 
@@ -145,3 +146,12 @@ def test_no_rows_are_no_night() -> None:
     world = one_change("mean")
     with pytest.raises(EmptyDataError, match="no row of positive weight"):
         measure_gain(summed(world.champion, world.rows[:, :0]), world.champion)
+
+
+@pytest.mark.filterwarnings("error")
+def test_where_every_weight_is_at_its_floor_the_weights_are_the_old_ones() -> None:
+    """One row, whose shares fall under their old values one after the other, in some draws the last by rounding."""
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        before, counts = random.dirichlet(np.ones(3)), random.dirichlet(np.full(3, 0.2))
+        np.testing.assert_allclose(_floored_weights(counts, before), before)

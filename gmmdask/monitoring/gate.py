@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 WORTH_PER_COMPONENT = 1e-3
 """Nats per row that a change of size or structure must bring, for each component concerned."""
@@ -53,7 +54,7 @@ def decide(champion: Contender, challenger: Contender, difference: float, n_rows
     ----------
     champion, challenger : Contender
     difference : float
-        Challenger − champion, nats per row in original units.
+        Challenger − champion, nats per row in original units; what is no finite number keeps the champion.
     n_rows : int
         Rows that the difference is the mean of.
     """
@@ -62,6 +63,8 @@ def decide(champion: Contender, challenger: Contender, difference: float, n_rows
         return _kept(required, f"The challenger was disqualified: {challenger.objection}")
     if not n_rows:
         return _kept(required, "No held-out row can be scored by both models")
+    if not isfinite(difference):
+        return _kept(required, f"On {n_rows:,} held-out rows values are so large that the models cannot be compared")
     told = f"On {n_rows:,} held-out rows the challenger is {difference:+.4g} nats per row against the champion"
     if difference > required:
         return GateDecision(is_promoted=True, required=required, reason=f"{told}{_beyond(required)}: promoted")

@@ -40,13 +40,18 @@ class PairedScores:
 
     @property
     def difference(self) -> float:
-        """Mean of challenger − champion, nats per row; NaN without rows."""
-        return (self.challenger - self.champion) / self.n_rows if self.n_rows else float("nan")
+        """Mean of challenger − champion, nats per row; NaN without rows, or where a single row would decide it.
+
+        That is where the square of its difference overflows.
+        """
+        if not self.n_rows or not np.isfinite(self.squared_difference):
+            return float("nan")
+        return (self.challenger - self.champion) / self.n_rows
 
     @property
     def standard_error(self) -> float:
-        """Standard error of that mean; NaN below two rows."""
-        if self.n_rows < 2:
+        """Standard error of that mean; NaN below two rows, or where there is no such mean."""
+        if self.n_rows < 2 or not np.isfinite(self.squared_difference):
             return float("nan")
         variance = max(self.squared_difference / self.n_rows - self.difference**2, 0.0)
         return float(np.sqrt(variance / (self.n_rows - 1)))
@@ -74,9 +79,11 @@ def compare_leaf(leaf: Leaf, champion: SegmentModel, challenger: SegmentModel) -
     first, second = (score_leaf(leaf.values, model) for model in (champion, challenger))
     both = first.scored & second.scored
     old, new = first.log_density[both[first.scored]], second.log_density[both[second.scored]]
+    with np.errstate(over="ignore"):  # told by `PairedScores.difference`
+        squared = float(((new - old) ** 2).sum())
     return PairedScores(
         n_rows=int(both.sum()),
         champion=float(old.sum()),
         challenger=float(new.sum()),
-        squared_difference=float(((new - old) ** 2).sum()),
+        squared_difference=squared,
     )

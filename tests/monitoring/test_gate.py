@@ -48,3 +48,10 @@ def test_without_a_row_that_both_can_score_the_champion_is_kept():
 def test_a_better_challenger_is_never_refused_where_a_worse_one_passes(one, other):
     worse, better = sorted((one, other))
     assert decide(SAME, SAME, worse, 5).is_promoted <= decide(SAME, SAME, better, 5).is_promoted
+
+
+@pytest.mark.parametrize("difference", [float("nan"), float("inf"), float("-inf")])
+def test_a_difference_that_is_no_number_keeps_the_champion_and_says_so(difference):
+    decision = decide(SAME, SAME, difference, 7)
+    assert not decision.is_promoted
+    assert decision.reason == "On 7 held-out rows values are so large that the models cannot be compared"

@@ -57,3 +57,13 @@ def test_a_model_against_itself_differs_by_nothing():
     assert (found.difference, found.standard_error) == (0.0, 0.0)
     nothing = compare_leaf(leaf_of(np.empty((3, 0))), CHAMPION, CHALLENGER)
     assert np.isnan([nothing.difference, nothing.standard_error]).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_row_whose_square_overflows_makes_no_difference_that_could_promote():
+    values = made_up_rows(CHAMPION, 50)
+    values[0, 7] = 1e100
+    found = [compare_leaf(leaf_of(values), *pair) for pair in ((CHAMPION, CHALLENGER), (CHALLENGER, CHAMPION))]
+    both = found[0].combine(compare_leaf(leaf_of(made_up_rows(CHAMPION, 50)), CHAMPION, CHALLENGER))
+    assert np.isnan([number for one in (*found, both) for number in (one.difference, one.standard_error)]).all()
+    assert [one.n_rows for one in found] == [50, 50]

@@ -29,8 +29,7 @@ def untrained_note(model: NightModel, settings: Settings) -> str:
         return ""
     told = " and ".join([", ".join(changed[:-1]), changed[-1]] if len(changed) > 1 else changed)
     verb, they = ("differ", "they take") if len(changed) > 1 else ("differs", "it takes")
-    with_those = "those" if len(changed) > 1 else "that"
     return (
-        f"{told} {verb} from {with_those} that model {model.model_id} was trained with; {they} effect when a new champion "
+        f"{told} {verb} from what model {model.model_id} was trained with; {they} effect when a new champion "
         "is trained (--refit)."
     )

@@ -104,7 +104,7 @@ def test_changed_preparation_and_grid_are_told_until_a_champion_is_trained_with_
     model_id = night.release.publications[0].model_id
     assert model_id == quiet.release.publications[0].model_id
     told = (
-        f"[preparation] and [grid] differ from those that model {model_id} was trained with; they take effect when a new "
+        f"[preparation] and [grid] differ from what model {model_id} was trained with; they take effect when a new "
         "champion is trained (--refit)."
     )
     assert night.release.tables["runs"]["reason"][0].as_py().endswith(told)

@@ -314,7 +314,7 @@ def test_another_window_in_the_settings_takes_effect_with_the_next_champion(trai
         run_night(settings)
     run = last_run(settings)
     assert run["reason"].startswith("Verdict keep: window not full: 2 of 4 nights")
-    assert "[drift] window differs from that that model" in run["reason"]
+    assert "[drift] window differs from what model" in run["reason"]
 
 
 def test_a_date_without_a_row_counts_for_nothing_and_stops_no_later_night(trained, tmp_path):

@@ -196,11 +196,15 @@ def _opened(document: bytes, arrays: bytes, uri: str) -> Bundle:
             "A bundle never changes after it is written; restore it or train again."
         )
     try:
-        parts = _unpacked(read["parts"], arrays)
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        kind, parts = read["kind"], _unpacked(read["parts"], arrays)
+    except KeyError as error:
+        raise InvalidInputError(
+            f"{uri}/{DOCUMENT} is damaged: it does not name {error}, which belongs to the bundle; restore it or train again."
+        ) from error
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise InvalidInputError(f"{uri}/{ARRAYS} is damaged ({type(error).__name__}: {error}).") from error
     known_versions = versions if isinstance(versions, dict) else {}
-    return Bundle(kind=read["kind"], parts=parts, versions=known_versions, fingerprint=found)
+    return Bundle(kind=kind, parts=parts, versions=known_versions, fingerprint=found)
 
 
 def _maker(versions: object) -> str:

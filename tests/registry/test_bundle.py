@@ -117,6 +117,20 @@ def test_a_bundle_whose_document_was_changed_is_refused(tmp_path: Path, change: 
         load_bundle(str(uri))
 
 
+@pytest.mark.parametrize("lost", ["kind", "parts", "numbers"])
+def test_a_document_that_lost_a_part_is_named_even_with_a_valid_fingerprint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    uri = tmp_path / "model"
+    save_bundle(example(), str(uri))
+    document = json.loads((uri / "bundle.json").read_text())
+    (document if lost in document else document["parts"]).pop(lost)
+    (uri / "bundle.json").write_text(json.dumps(document))
+    monkeypatch.setattr("gmmdask.registry.bundle._fingerprint", lambda content, arrays: document["fingerprint"])
+    with pytest.raises(InvalidInputError, match=rf"bundle\.json is damaged: it does not name '{lost}'"):
+        load_bundle(str(uri))
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe"])
 def test_a_document_that_is_not_one_is_refused(tmp_path: Path, content: bytes) -> None:
     uri = tmp_path / "model"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gmmdask.engine import Engine
-from gmmdask.errors import GmmdaskError, InvalidInputError, NoSoundCandidateError
+from gmmdask.errors import GmmdaskError, InvalidInputError, NoSoundCandidateError, StorageError
 from gmmdask.lake import Lake, PreparedSource, TrainingRows
 from gmmdask.mixture.degeneracy import LARGEST_FLOORED_MASS, floored_mass
 from gmmdask.mixture.em import FitState, ModelSpec
@@ -232,7 +232,7 @@ def _predecessor(plan: NightPlan, settings: Settings) -> NightModel | None:
 
 
 def _kept(plan: NightPlan, settings: Settings) -> NightModel:
-    model = load_night_model(settings, str(plan.champion_id))
+    model = _champion(plan, settings)
     recipe = model.segments.recipe
     learned = recipe.features
     if set(recipe.category_features) != set(settings.preparation.one_hot):
@@ -247,6 +247,18 @@ def _kept(plan: NightPlan, settings: Settings) -> NightModel:
             f"{', '.join(settings.features)}; go back to the former, or make a new champion with --refit"
         )
     return model
+
+
+def _champion(plan: NightPlan, settings: Settings) -> NightModel:
+    try:
+        return load_night_model(settings, str(plan.champion_id))
+    except StorageError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        raise StorageError(
+            f"the champion, model {plan.champion_id}, is not in the registry any more ({error}); restore it, go back to the "
+            "champion before (gmmdask models rollback SETTINGS), or make a new one (gmmdask nightly SETTINGS --refit)"
+        ) from error
 
 
 def _listed(names: Sequence[str]) -> str:

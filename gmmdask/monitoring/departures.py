@@ -46,7 +46,7 @@ STRONG_FLOORS = {
 """Departure from which on one night is enough: 0.25 is the PSI's convention for a major change; a tenth of the rows."""
 
 UNITS = {
-    "psi": "nats per row",
+    "psi": "nats",
     "ks": "share",
     "wasserstein": "sd",
     "null_rate": "share",

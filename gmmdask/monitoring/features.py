@@ -39,7 +39,7 @@ class FeatureAlarm:
     value : float or None
         None where there was not enough data.
     unit : str
-        nats per row, share, sd (spreads of the feature) or rows.
+        nats (of the PSI), share, sd (spreads of the feature) or rows.
     reference : float
         What is expected without change.
     threshold : float or None

@@ -21,7 +21,7 @@ from gmmdask.monitoring import (
     count_rows,
     judge_features,
 )
-from gmmdask.monitoring.departures import FLOORS, departures_of
+from gmmdask.monitoring.departures import FLOORS, UNITS, departures_of
 
 FEATURES = ("speed", "height", "hour")
 FIRST = date(2026, 3, 2)
@@ -280,3 +280,7 @@ def test_nights_and_profiles_of_another_schema_are_refused() -> None:
     arrays, facts = PROFILE.to_parts()
     with pytest.raises(InvalidInputError, match="do not fit together"):
         ReferenceProfile.from_parts({**arrays, "departures": arrays["departures"][:, :5]}, facts)
+
+
+def test_the_psi_is_no_gain_per_row() -> None:
+    assert UNITS["psi"] == "nats"

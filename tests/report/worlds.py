@@ -305,7 +305,7 @@ def _drift(world: World, wish: Wish) -> Any:
     rate = {**test, "statistic": "null_rate", "unit": "share", "reference": 0.001, "threshold": 0.004}
     told = f"1.2% of {first} is missing, 0.1% is usual: strong, so at once"
     yield {**rate, "value": 0.012, "is_alarm": True, "reason": told}
-    yield {**test, "statistic": "psi", "unit": "nats per row", "value": 0.3, "reference": 0.0, "threshold": 0.4}
+    yield {**test, "statistic": "psi", "unit": "nats", "value": 0.3, "reference": 0.0, "threshold": 0.4}
     told = f"{second} looks as if it came in another unit, 0.305 times what it was"
     unit = {**test, "feature": second, "statistic": "unit_change", "unit": "ratio", "value": 0.305}
     yield {**unit, "is_alarm": True, "reason": told}

@@ -92,7 +92,10 @@ DRIFT = Table(
         text_column("feature", "feature measured; NULL for statistics of the whole model", nullable=True),
         text_column("category", "category measured; NULL otherwise", nullable=True),
         number_column("value", "the statistic; NULL when there was not enough data", "see unit", nullable=True),
-        text_column("unit", "nats per row, share, rows, ratio, or sd (standard deviations of the feature)"),
+        text_column(
+            "unit",
+            "nats per row (of gains), nats (of the PSI), share, rows, ratio, or sd (standard deviations of the feature)",
+        ),
         number_column(
             "reference",
             "what the statistic is expected to be without change; NULL where unknown",

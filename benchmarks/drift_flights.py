@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import numpy as np
 
-from benchmarks.drift_rules import Rule, learned
+from benchmarks.drift_rules import Rule
+from benchmarks.drift_rules import learned as learned_by
 from benchmarks.drift_worlds import Floats
 from gmmdask import open_lake
 from gmmdask.engine import LocalEngine
@@ -122,16 +124,19 @@ class Played:
     alerts: int
 
 
-def play(year: Year, rule: Rule | int, train_window: int | None) -> Played:
+Range = int | Literal["all", "since"]
+"""What is trained on: so many nights, all, or those since the change began; of the last, the nulls of champions join."""
+
+
+def play(year: Year, rule: Rule | int, trained_on: Range) -> Played:
     """Play the nights after the bootstrap; a number instead of a rule retrains whenever so many nights have passed.
 
-    Every training is a warm start on the last `train_window` nights, or on all: a new grid would cost minutes and
-    change the comparison by hundredths of a nat.
+    Every training is a warm start: a new grid would cost minutes and change the comparison by hundredths of a nat.
     """
     start = year.dates.index(year.bootstrap) + 1
     champion = year.champion
-    nights, trained, first = year.nights(champion), start, 0
-    null = _null(nights, champion, year.dates[first:trained], rule)
+    nights, trained = year.nights(champion), start
+    null = _null(nights, champion, year.dates[:trained], rule)
     acted: list[tuple[str, Verdict]] = []
     log_likelihood = mass = 0.0
     alerts = 0
@@ -144,17 +149,24 @@ def play(year: Year, rule: Rule | int, train_window: int | None) -> Played:
         if due:
             acted.append((year.dates[number], verdict))
             trained = number + 1
-            first = 0 if train_window is None else max(trained - train_window, 0)
+            first = _first(year, verdict, trained, trained_on)
             champion = year.warm_started(champion, year.dates[first], year.dates[trained - 1])
             nights = year.nights(champion)
-            null = _null(nights, champion, year.dates[first:trained], rule)
+            learned = _null(nights, champion, year.dates[first:trained], rule)
+            null = learned.joined(null) if trained_on == "since" and learned and null else learned
     return Played(retrained=tuple(acted), score=log_likelihood / mass, alerts=alerts)
+
+
+def _first(year: Year, verdict: Verdict, trained: int, trained_on: Range) -> int:
+    if isinstance(trained_on, int):
+        return max(trained - trained_on, 0)
+    return year.dates.index(verdict.since) if trained_on == "since" and verdict.since else 0
 
 
 def _null(nights: NightSums, champion: Champion, dates: tuple[str, ...], rule: Rule | int) -> NullDistribution | None:
     if isinstance(rule, int):
         return None
-    return learned(nights.only(dates), champion, [rule], rule.thresholds.window)[0]
+    return learned_by(nights.only(dates), champion, [rule], rule.thresholds.window)[0]
 
 
 def _judged(

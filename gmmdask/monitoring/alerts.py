@@ -6,7 +6,6 @@ three nights together.
 
 from __future__ import annotations
 
-from gmmdask.monitoring.breaks import ordinary_night
 from gmmdask.monitoring.gain import PARTS, Gain
 from gmmdask.monitoring.null import RUN, NullDistribution
 from gmmdask.monitoring.thresholds import Thresholds
@@ -41,6 +40,11 @@ def night_numbers(
             most = {RECENT[part]: limits.part_margin * largest for part, largest in null.largest_parts.items()}
             numbers |= {f"{name}_limit": largest + chance for name, largest in most.items()}
     return numbers
+
+
+def ordinary_night(null: NullDistribution, mass: float, limits: Thresholds) -> float:
+    """Return up to where a single night's G is ordinary, in nats per row."""
+    return null.night_quantile(limits.night_quantile) + null.allowance(mass, null.night_mass)
 
 
 def alerts_of(numbers: dict[str, float]) -> dict[str, str]:

@@ -6,35 +6,22 @@ import numpy as np
 
 from gmmdask.monitoring.gain import total_gain
 from gmmdask.monitoring.nights import Champion, NightSums
-from gmmdask.monitoring.null import NullDistribution
-from gmmdask.monitoring.thresholds import Thresholds
 
 
-def find_break(nights: NightSums, champion: Champion, null: NullDistribution, limits: Thresholds) -> str:
-    """Return the first date of the last nights that gain more than training nights do; empty where no such run stands out.
+def find_break(nights: NightSums, champion: Champion) -> str:
+    """Return the date from which on the nights are least likely the champion's.
 
-    With g each night's own G and τ what is ordinary for it, the night s at which Σ (g − τ) from s to the last is largest
-    (the cumulative sum of Page 1954), if that is positive.
+    That is the night s at which N·G is largest, where N and G are those of all nights from s to the last together: a lower
+    bound on the log-likelihood ratio of their having parameters of their own (Hinkley 1970). Earlier nights would dilute
+    the change, and later ones leave out rows that show it; what varies from night to night at random averages out.
 
     Parameters
     ----------
     nights : NightSums
-        Those judged, oldest first.
+        Those judged, oldest first, each of positive mass.
     champion : Champion
-    null : NullDistribution
-    limits : Thresholds
     """
-    excess = np.array([_excess(nights, date, champion, null, limits) for date in nights.dates])
-    since = np.cumsum(excess[::-1])[::-1]
-    first = int(since.argmax())
-    return nights.dates[first] if since[first] > 0 else ""
-
-
-def _excess(nights: NightSums, date: str, champion: Champion, null: NullDistribution, limits: Thresholds) -> float:
-    statistics = nights.night(date)
-    return total_gain(statistics, champion) - ordinary_night(null, statistics.mass, limits)
-
-
-def ordinary_night(null: NullDistribution, mass: float, limits: Thresholds) -> float:
-    """Return up to where a single night's G is ordinary, in nats per row."""
-    return null.night_quantile(limits.night_quantile) + null.allowance(mass, null.night_mass)
+    since_each = np.cumsum(nights.sums[::-1], axis=0)[::-1]
+    together = [nights.of_sums(sums) for sums in since_each]
+    ratios = [one.mass * total_gain(one, champion) for one in together]
+    return nights.dates[int(np.argmax(ratios))]

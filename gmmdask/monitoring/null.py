@@ -9,7 +9,7 @@ differ at random: a quarter of a year has only three consecutive windows that do
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import comb, sqrt
 from typing import Any
@@ -47,7 +47,7 @@ class NullDistribution:
     window : int
         Nights that a window has when it is judged.
     n_nights : int
-        Training nights with rows.
+        Nights with rows that were measured: those of training, and of the models that it continues.
     windows : tuple of float
         Of consecutive nights, oldest first; none where there are fewer than two nights.
     scattered : tuple of float
@@ -106,6 +106,17 @@ class NullDistribution:
         """Return by how much chance raises G where fewer rows than usual came: (P + 3·√2P)·(1/N − 1/usual)/2."""
         fewer = max(1 / mass - 1 / usual, 0.0)
         return (self.n_parameters + 3 * sqrt(2 * self.n_parameters)) * fewer / 2
+
+    def joined(self, earlier: NullDistribution) -> NullDistribution:
+        """Return what is ordinary to a model and to the one that it continues, whose nights came before.
+
+        Few nights of a new state tell little of how nights differ; those of the state before tell more. Rows and nights
+        that the model itself learned from stay its own. Distributions of windows of different lengths do not join.
+        """
+        if earlier.window != self.window:
+            return self
+        lists: dict[str, Any] = {name: (*getattr(earlier, name), *getattr(self, name)) for name in _ARRAYS}
+        return replace(self, **lists, n_nights=earlier.n_nights + self.n_nights)
 
     def to_parts(self) -> tuple[dict[str, FloatArray], dict[str, Any]]:
         """Return arrays and JSON-able facts from which `from_parts` makes an equal value."""

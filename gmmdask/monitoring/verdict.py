@@ -63,7 +63,7 @@ class Verdict:
     left_out : tuple of str
         Dates left out of the window because a feature came in another unit.
     since : str, default ""
-        Date of the first night that differs, where much is to be gained and one stands out.
+        Date of the first night that differs, where what differs is to be learned.
     numbers : mapping of str to float
         What was compared, by name.
     """
@@ -92,8 +92,8 @@ def judge(
     """Judge a night.
 
     With G of the window, its null and E = G − median(null): keep if G ≤ margin·max(null) or E < smallest_gain; refit if
-    E > refit_gain and G > refit_ratio·margin·max(null), or where a warm start was just rejected; else warm-start. The first
-    kind of refit waits until the nights since the change began are enough to learn from.
+    E > refit_gain and G > refit_ratio·margin·max(null), or where a warm start was just rejected; else warm-start. All but
+    what follows a rejected warm start wait until the nights since the change began are enough to learn from.
 
     Parameters
     ----------
@@ -123,9 +123,9 @@ def judge(
     since = ""
     if gain is not None:
         decision, reason = _decided(gain, null, attempt, limits)
-        if _is_break(gain, null, limits):
-            since = find_break(window, champion, null, limits)
-            decision, reason = _refit(window, since, reason, champion, limits)
+        if decision == "warm-start" or _is_break(gain, null, limits):
+            since = find_break(window, champion)
+            decision, reason = _once_enough(decision, window, since, reason, champion, limits)
     elif not reason:
         decision, reason = "refit", _unknown(null, limits)
     recent = _recent(window, tonight, champion)
@@ -235,16 +235,16 @@ def _is_break(gain: Gain, null: NullDistribution, limits: Thresholds) -> bool:
     return large and gain.total > limits.refit_ratio * ordinary_gain(null, gain.mass, limits)
 
 
-def _refit(window: NightSums, since: str, told: str, champion: Champion, limits: Thresholds) -> tuple[Decision, str]:
+def _once_enough(
+    decision: Decision, window: NightSums, since: str, told: str, champion: Champion, limits: Thresholds
+) -> tuple[Decision, str]:
     """Wait until the nights that differ are enough to learn from."""
-    if not since:
-        return "refit", told
     rows = window.between(since, window.dates[-1]).total().mass
     needed = limits.rows_per_parameter * champion.parameters.n_parameters
-    told = f"{told}; the nights differ since {since}"
+    told = f"{told}; the nights differ since {since}{' or before' if since == window.dates[0] else ''}"
     if rows < needed:
         return "keep", f"{told}, and their {rows:,.0f} rows are not enough to learn from: {needed:,.0f} needed"
-    return "refit", told
+    return decision, told
 
 
 def ordinary_gain(null: NullDistribution, mass: float, limits: Thresholds) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from gmmdask.engine import Engine
 from gmmdask.lake import TrainingRows
 from gmmdask.mixture.alignment import Alignment
-from gmmdask.monitoring import FeatureBins, NightSums, ReferenceProfile, learn_null
+from gmmdask.monitoring import FeatureBins, NightSums, NullDistribution, ReferenceProfile, learn_null
 from gmmdask.nightly.identity import continue_ids, fresh_ids, greatest_id
 from gmmdask.nightly.model import NightModel, Watch, fingerprint
 from gmmdask.nightly.observing import observe_dates, observer_of
@@ -28,12 +28,16 @@ SAMPLE_ROWS = 2_000
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fitted:
-    """Components as they were fitted, what pass 0 found, what there is to object, and settings that a predecessor learned by."""
+    """Components as they were fitted, what pass 0 found, what there is to object, and what a predecessor hands on.
+
+    That is the settings that it learned by, and what it knows of ordinary nights.
+    """
 
     segments: SegmentModel
     survey: Survey
     objection: str = ""
     inherited: Mapping[str, Any] = field(default_factory=dict)
+    ordinary: NullDistribution | None = None
 
 
 def finish_model(
@@ -60,7 +64,7 @@ def finish_model(
         segments=segments,
         provenance=_provenance(plan, settings, fitted),
         sample=survey.reservoir.values[:, survey.reservoir.shuffled()[:SAMPLE_ROWS]],
-        watch=None if settings.drift.action == "off" else _watch(plan, settings, engine, segments, survey),
+        watch=None if settings.drift.action == "off" else _watch(plan, settings, engine, segments, fitted),
         alignment=alignment,
     )
 
@@ -99,8 +103,8 @@ def _window_rows(plan: NightPlan, settings: Settings, engine: Engine, fitted: Fi
     return reservoir if reservoir.n_rows else fitted.survey.reservoir
 
 
-def _watch(plan: NightPlan, settings: Settings, engine: Engine, segments: SegmentModel, survey: Survey) -> Watch | None:
-    recipe = segments.recipe
+def _watch(plan: NightPlan, settings: Settings, engine: Engine, segments: SegmentModel, fitted: Fitted) -> Watch:
+    recipe, survey = segments.recipe, fitted.survey
     numbers = [j for j, name in enumerate(recipe.features) if name not in recipe.category_features]
     bins = FeatureBins.learn(
         [recipe.features[j] for j in numbers], survey.reservoir.values[numbers], _named_counts(survey)
@@ -110,8 +114,9 @@ def _watch(plan: NightPlan, settings: Settings, engine: Engine, segments: Segmen
     sums = NightSums.of(
         observer.champion.stack.layout, {dt.isoformat(): seen.statistics for dt, seen in nights.items()}
     )
+    null = learn_null(sums, observer.champion, settings.drift.window)
     return Watch(
-        null=learn_null(sums, observer.champion, settings.drift.window),
+        null=null if fitted.ordinary is None else null.joined(fitted.ordinary),
         profile=ReferenceProfile.learn(bins, {dt: seen.features for dt, seen in nights.items()}),
     )
 

@@ -189,6 +189,18 @@ def test_a_null_of_version_1_is_read_and_written_back_as_it_was(null: NullDistri
         np.testing.assert_array_equal(again[name], array, strict=True)
 
 
+def test_what_a_model_continues_tells_it_what_is_ordinary(world: QuietWorld, null: NullDistribution) -> None:
+    """The lists of both, the earlier nights first; rows are the model's own; other windows do not join."""
+    few = learn_null(nights_of(world.champion, world.nights(5), first=57), world.champion, 14)
+    joined = few.joined(null)
+    assert joined.n_nights == 61
+    for name in ("windows", "scattered", "nights", "runs"):
+        assert getattr(joined, name) == (*getattr(null, name), *getattr(few, name))
+    assert (joined.mass, joined.night_mass, joined.window_mass) == (few.mass, few.night_mass, few.window_mass)
+    assert joined.largest == max(null.largest, few.largest)
+    assert few.joined(replace(null, window=28)) is few
+
+
 def test_fewer_rows_than_usual_are_allowed_more_and_more_rows_nothing(null: NullDistribution) -> None:
     assert null.allowance(100.0, 300.0) > null.allowance(200.0, 300.0) > null.allowance(300.0, 300.0) == 0.0
     assert null.allowance(1e9, 300.0) == 0.0

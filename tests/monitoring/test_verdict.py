@@ -80,6 +80,22 @@ def test_the_verdict_follows_from_its_numbers() -> None:
     assert parts == pytest.approx(gain.total, rel=1e-8)
 
 
+def test_a_warm_start_learns_from_the_nights_that_differ() -> None:
+    """Nights of the state before would leave the model between the two, and the difference would be ordinary to it."""
+    verdict = judged([*quiet(20), *moved(9, by=0.5)], refit_gain=5.0, rows_per_parameter=10.0)
+    assert (verdict.decision, verdict.since) == ("warm-start", date_of(TRAINED + 21))
+    assert verdict.reason.endswith(f"the nights differ since {verdict.since}")
+    whole = judged(moved(20, by=0.5), refit_gain=5.0)
+    assert whole.decision == "warm-start"
+    assert f"the nights differ since {whole.since}" in whole.reason
+
+
+def test_where_every_night_judged_differs_the_change_may_be_older() -> None:
+    verdict = judged(moved(14, by=2.0))
+    assert verdict.since == verdict.window[0]
+    assert verdict.reason.endswith(f"the nights differ since {verdict.since} or before")
+
+
 def test_a_new_fit_learns_from_the_nights_that_differ_and_waits_until_they_are_enough() -> None:
     verdict = judged([*quiet(20), *moved(8, by=3.0)])
     assert (verdict.decision, verdict.since) == ("refit", date_of(TRAINED + 21))

@@ -58,8 +58,6 @@ DISTANCES = ("wasserstein", "psi", "ks")
 OTHER_REMEDY = "compare this column in the report with what it was in training"
 BY_HAND = "gmmdask nightly SETTINGS --refit"
 
-NO_LABELS = "no row of the night has a segment"
-
 _log = logging.getLogger("gmmdask.alerts")
 
 
@@ -92,6 +90,20 @@ class Alert:
         limit = "" if self.value is None or self.threshold is None else f" (threshold {self.threshold:.4g})"
         told = f"{self.what} of {self.where}{number}{limit}: {self.reason.rstrip('.')}. To do: {self.remedy}."
         return " ".join(told.split())
+
+
+NO_LABELS = Alert(
+    what="labels",
+    where="the run",
+    reason="no row of the night has a segment",
+    remedy="see the report for what is missing",
+)
+NO_ROWS = Alert(
+    what="rows",
+    where="the run",
+    reason="the night brought no row",
+    remedy="see whether the files of the date have arrived; a date that fills later is labelled by the next night",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,10 +148,8 @@ def alerts_of(run: Row, drift: Iterable[Row]) -> tuple[Alert, ...]:
     found = [_alarm(row, remedies) for row in _by_cause(alarms) if not (is_called_for and row["verdict"] is not None)]
     if is_called_for:
         found.insert(0, _verdict(run, next((row for row in rows if row["verdict"] is not None), None)))
-    if run["rows_total"] and not run["rows_ok"]:
-        found.insert(
-            0, Alert(what="labels", where="the run", reason=NO_LABELS, remedy="see the report for what is missing")
-        )
+    if not run["rows_ok"]:
+        found.insert(0, NO_LABELS if run["rows_total"] else NO_ROWS)
     if not found and run["status"] == "alert":
         found.append(
             Alert(what="the outcome", where="the run", reason=run["reason"] or "", remedy="look at the report")

@@ -21,8 +21,10 @@ from gmmdask.nightly.untrained import untrained_note
 from gmmdask.scoring import PartitionScores, SegmentSums, farthest
 from gmmdask.settings import Settings
 from gmmdask.training.results import Candidate, GridResult
+from gmmdask.warehouse.tables import LABEL_KINDS
 
 Row = dict[str, Any]
+NO_ROWS = "No row came."
 SMALLEST_PART = 0.01
 """Share of a segment's rows, from or to, from which on a succession is recorded."""
 
@@ -220,17 +222,21 @@ def lineage_rows(plan: NightPlan, training: Training | None, scores: Sequence[Pa
 def run_row(plan: NightPlan, settings: Settings, outcome: Outcome, sums: SegmentSums, ended: Ended) -> Row:
     """Return the row of the run itself."""
     ok, missing, invalid, unseen = (int(count) for count in sums.statuses)
+    total = ok + missing + invalid + unseen
     model, trained = outcome.training.model, outcome.trained or outcome.training
+    decided = _noted(_decision(plan, outcome), plan, settings, outcome)
+    if not total and plan.kind in LABEL_KINDS:
+        decided["reason"] = f"{NO_ROWS} {decided['reason']}"
     return {
         "run_key": plan.run_key,
         "dt": plan.dt,
         "kind": plan.kind,
-        "status": "alert" if outcome.wants_attention or (not ok and missing + invalid + unseen) else "done",
+        "status": "alert" if outcome.wants_attention or (not ok and plan.kind in LABEL_KINDS) else "done",
         "model_id": model.model_id,
-        **_noted(_decision(plan, outcome), plan, settings, outcome),
+        **decided,
         "started_at": plan.started_at,
         "finished_at": ended.at,
-        "rows_total": ok + missing + invalid + unseen,
+        "rows_total": total,
         "rows_ok": ok,
         "rows_missing": missing,
         "rows_unseen": unseen,

@@ -101,6 +101,11 @@ def test_a_night_without_a_label_says_so_first():
     assert second.what == "null rate"
 
 
+def test_a_night_without_a_row_is_an_alert():
+    (alert,) = of({**RUN, "rows_total": 0, "rows_ok": 0, "status": "alert"})
+    assert (alert.what, alert.reason) == ("rows", "the night brought no row")
+
+
 def test_a_night_in_another_unit_is_promised_no_retraining():
     alarm = {**NULLS, "statistic": "gain"}
     assert "call for a retraining" in of(RUN, alarm)[0].remedy

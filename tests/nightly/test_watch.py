@@ -280,6 +280,19 @@ def test_a_feature_in_another_unit_is_an_alert_of_its_own_and_its_nights_are_not
     assert load_night_model(settings, run["challenger_id"]).watch.null.n_nights == WINDOW
 
 
+def test_a_warm_start_learns_from_the_nights_that_differ_and_knows_what_was_ordinary_before(drifted, tmp_path):
+    settings = world(drifted, tmp_path, "refit_ratio = 1e9\n")
+    before = load_night_model(settings, rows(settings, "champion")[0]["champion_id"])
+    run = full_night(settings, tmp_path)
+    assert (run["verdict"], run["action"], run["challenger_id"]) == ("warm-start", "warm-start", run["model_id"])
+    assert f"the nights differ since {day(TRAINED)} or before" in run["reason"]
+    trained = [r["dt"] for r in rows(settings, "lineage") if (r["run_id"], r["purpose"]) == (run["run_id"], "train")]
+    assert trained == [day(TRAINED + n) for n in range(WINDOW)]
+    null = load_night_model(settings, run["model_id"]).watch.null
+    assert null.n_nights == TRAINED + WINDOW
+    assert null.nights[:TRAINED] == before.watch.null.nights
+
+
 def with_newcomers(number: int) -> pa.Table:
     """Return birds of which one in five is far heavier than any before: a cluster with the variance of another unit."""
     table = birds(number)
@@ -324,6 +337,9 @@ def test_a_date_without_a_row_counts_for_nothing_and_stops_no_later_night(traine
         write_day(tmp_path, number)
     for number in range(TRAINED, TRAINED + 3):
         run_night(settings, day(number))
+    (empty,) = [row for row in rows(settings, "runs") if row["dt"] == day(TRAINED)]
+    assert (empty["status"], empty["rows_total"]) == ("alert", 0)
+    assert empty["reason"].startswith("No row came. ")
     assert "window not full: 2 of 4 nights" in last_run(settings)["reason"]
 
 

@@ -95,5 +95,5 @@ def test_each_night_alone_is_explained_before_the_first_verdict_too(trend, monke
     """On a page that has no paragraph above it."""
     monkeypatch.setattr(trend_page, "read_trend", lambda *_: replace(trend, windows=()))
     words = Words(render_trend(None, SEGMENTATION)).words
-    (hint,) = re.findall(r"Each night alone (.*?)decides nothing\.", words)
+    (hint,) = re.findall(r"Each night alone (.*?)decides nothing", words)
     assert hint.startswith("What one step of retraining would surely gain in log-likelihood per row")

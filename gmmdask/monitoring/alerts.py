@@ -48,13 +48,12 @@ def ordinary_night(null: NullDistribution, mass: float, limits: Thresholds) -> f
 
 
 def alerts_of(numbers: dict[str, float]) -> dict[str, str]:
-    """Return what is over its limit, by name: a sentence each. What the night as a whole says is not said again by part."""
+    """Return what is over its limit, by name: a sentence each."""
     names = {TONIGHT: "tonight's gain"} | {
         name: f"the {part} part of the last {RUN} nights' gain" for part, name in RECENT.items()
     }
-    over = {
-        name: f"{told} of {numbers[name]:.3g} nats per row is over {numbers[f'{name}_limit']:.3g}, what is ordinary"
+    return {
+        name: f"{told} is {numbers[name]:.3g} nats per row, and up to {numbers[f'{name}_limit']:.3g} is ordinary"
         for name, told in names.items()
         if f"{name}_limit" in numbers and numbers[name] > numbers[f"{name}_limit"]
     }
-    return {TONIGHT: over[TONIGHT]} if TONIGHT in over else over

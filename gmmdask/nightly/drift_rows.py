@@ -8,6 +8,7 @@ from typing import Any
 
 from gmmdask.monitoring import FeatureAlarm, Gain, Verdict
 from gmmdask.monitoring.alerts import RECENT, TONIGHT
+from gmmdask.monitoring.gain import Part
 from gmmdask.monitoring.null import RUN
 from gmmdask.nightly.watch import Watched
 
@@ -55,22 +56,29 @@ def _night_rows(verdict: Verdict, dt: date, segment_ids: Sequence[int], rows: in
     if verdict.tonight is None:
         return
     common: Row = {"dt": dt, "scope": "night", "window_start": dt, "rows": rows, "statistic": "gain", "unit": NATS}
-    yield {**common, **_judged(verdict, TONIGHT)}
+    yield {**common, **_judged(verdict, TONIGHT), "reason": _told(verdict, TONIGHT, verdict.tonight, segment_ids)}
     yield from _parts(common, verdict.tonight, segment_ids)
     if verdict.recent is not None:
-        start, rows = date.fromisoformat(verdict.window[-RUN]), round(verdict.recent.mass)
+        common |= {"scope": "recent", "window_start": date.fromisoformat(verdict.window[-RUN])}
+        common["rows"] = round(verdict.recent.mass)
         for part, name in RECENT.items():
-            recent = {"scope": "recent", "window_start": start, "rows": rows, "part": part}
-            yield {**common, **recent, **_judged(verdict, name)}
+            told = _told(verdict, name, verdict.recent, segment_ids, part)
+            yield {**common, "part": part, **_judged(verdict, name), "reason": told}
+        yield from _parts(common, verdict.recent, segment_ids)
 
 
 def _judged(verdict: Verdict, name: str) -> Row:
-    return {
-        "value": verdict.numbers[name],
-        "threshold": verdict.numbers.get(f"{name}_limit"),
-        "is_alarm": name in verdict.alerts,
-        "reason": verdict.alerts.get(name),
-    }
+    limit = verdict.numbers.get(f"{name}_limit")
+    return {"value": verdict.numbers[name], "threshold": limit, "is_alarm": name in verdict.alerts}
+
+
+def _told(verdict: Verdict, name: str, gain: Gain, segment_ids: Sequence[int], part: Part | None = None) -> str | None:
+    """Return an alert with the segment to which most of it belongs; None where there is none."""
+    if name not in verdict.alerts:
+        return None
+    component, largest = gain.largest if part is None else (int(gain.parts[part].argmax()), part)
+    share = gain.parts[largest][component] / verdict.numbers[name]
+    return f"{verdict.alerts[name]}; the {largest} of segment {segment_ids[component]} is {share:.0%} of it"
 
 
 def _unit_rows(watched: Watched, dt: date) -> Iterator[Row]:

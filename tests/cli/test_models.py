@@ -212,7 +212,7 @@ def test_the_last_judged_nights_are_told_with_what_became_of_them(command, world
     done = command("drift", path, "--nights", 2)
     told = plain(done.stdout)
     assert done.exit_code == 0
-    assert re.search(rf"{day(LATEST - 1)} keep the night \(gain\), weight .*{day(LATEST)} refit: promoted \d", told)
+    assert re.search(rf"{day(LATEST - 1)} keep the night \(gain\), .*weight .*{day(LATEST)} refit: promoted \d", told)
     assert str(day(LATEST - 2)) not in told
     (run,) = [row for row in rows(settings, "runs") if row["dt"] == day(LATEST)]
     assert plain(run["reason"]) in told.replace(f"{day(LATEST)} ", "")

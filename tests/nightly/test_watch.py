@@ -101,7 +101,7 @@ def test_quiet_nights_keep_the_champion_and_say_why(trained, tmp_path):
         row for row in rows(settings, "drift") if row["scope"] == "window" and row["part"] and row["dt"] == last["dt"]
     ]
     assert sum(row["value"] for row in parts) == pytest.approx(last["value"])
-    recent = [row for row in rows(settings, "drift") if row["scope"] == "recent"]
+    recent = [row for row in rows(settings, "drift") if row["scope"] == "recent" and row["segment_id"] is None]
     assert {(row["dt"], row["part"]) for row in recent if row["window_start"] == day(TRAINED)} == {
         (day(TRAINED + 2), part) for part in ("weight", "mean", "covariance")
     }
@@ -121,6 +121,7 @@ def test_a_lasting_change_is_alerted_in_its_first_night_and_trained_for_when_the
         and row["part"] is None
     ]
     assert tonight["is_alarm"]
+    assert re.search(r" is ordinary; the mean of segment \d is \d+% of it$", tonight["reason"])
     assert tonight["value"] > tonight["threshold"]
     run = full_night(settings, tmp_path)
     assert run["verdict"] == run["action"] == "refit"

@@ -121,7 +121,9 @@ class Change:
     window, night : Gain, optional
         The window is None where it could not be judged, the night where it brought no rows.
     moves : tuple of Move
-        Of the window, or of the night where that alone was measured; the largest first.
+        Of the nights that `moved_in` tells; the largest first.
+    moved_in : {"window", "recent", "night"}
+        The window; before it can be judged, the last nights together where they alarm, or else the night.
     recent : tuple of str
         What of the last nights together alarms, in words.
     tests : tuple of ColumnTest
@@ -134,6 +136,7 @@ class Change:
     window: Gain | None = None
     night: Gain | None = None
     moves: tuple[Move, ...] = ()
+    moved_in: str = "window"
     recent: tuple[str, ...] = ()
     tests: tuple[ColumnTest, ...] = ()
     challenge: Challenge | None = field(default=None)
@@ -163,13 +166,16 @@ def change_of(findings: Findings) -> Change | None:
     window, night = (_gain(findings.drift, scope) for scope in ("window", "night"))
     tests = [_test(row) for row in findings.drift if _is_test(row)]
     tests.sort(key=_urgency)
+    recent = tuple(row["reason"] for row in findings.drift if row["scope"] == "recent" and row["is_alarm"])
+    moved_in = "window" if window is not None else "recent" if recent else "night"
     return Change(
         verdict=str(decided["verdict"]),
         reason=reason,
         window=window,
         night=night,
-        moves=_moves(findings.drift, "night" if window is None else "window"),
-        recent=tuple(row["reason"] for row in findings.drift if row["scope"] == "recent" and row["is_alarm"]),
+        moves=_moves(findings.drift, moved_in),
+        moved_in=moved_in,
+        recent=recent,
         tests=tuple(tests),
         challenge=_challenge(findings.run, str(decided["verdict"]), reason),
     )

@@ -107,7 +107,8 @@ def unit_words(change: Change) -> list[str]:
 def alarm_sentences(change: Change) -> list[str]:
     """Return all alarms in words, a change of unit first and the night as a whole next."""
     reasons = [test.reason for test in change.alarms]
-    night = [change.night.reason] if change.night is not None and change.night.is_alarm else [*change.recent]
+    night = [change.night.reason] if change.night is not None and change.night.is_alarm else []
+    night += change.recent
     number = len(change.unit_changes)
     return [sentence(reason) for reason in (*reasons[:number], *night, *reasons[number:]) if reason]
 

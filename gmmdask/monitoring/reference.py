@@ -7,7 +7,7 @@ themselves: every training night's departure from the others is kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from typing import Any, Self
@@ -40,9 +40,9 @@ class ReferenceProfile:
     total : NightFeatures
         Counts over all training nights.
     rows : RowCounts
-        Rows of every training night.
+        Rows of every training night, and of those of the models that it continues.
     departures : ndarray of shape (n_tests, n_nights)
-        Of every training night from all others together, in the order of `tests`; NaN where it had too few values.
+        Of every such night from all others of its training, in the order of `tests`; NaN where it had too few values.
     """
 
     bins: FeatureBins
@@ -74,6 +74,24 @@ class ReferenceProfile:
         ]
         departures = np.array(columns).T.reshape(len(tests_of(bins)), len(nights))
         return cls(bins=bins, total=total, rows=rows, departures=departures)
+
+    def joined(self, earlier: ReferenceProfile) -> ReferenceProfile:
+        """Return the profile with how far nights departed from each other before, under the model that it continues.
+
+        What features look like stays what it is on the own nights; what is usual is learned from those of both. A test
+        that the earlier profile did not have saw none of its nights.
+        """
+        places = {(test.statistic, test.feature, test.category): place for place, test in enumerate(earlier.tests)}
+        unseen = np.full(earlier.departures.shape[1], np.nan)
+        found = [places.get((test.statistic, test.feature, test.category)) for test in self.tests]
+        before = np.array([unseen if place is None else earlier.departures[place] for place in found])
+        dates = (*earlier.rows.by_date, *self.rows.by_date)
+        columns = dict(zip(dates, np.hstack([before, self.departures]).T, strict=True))  # a date of both is its own
+        return replace(
+            self,
+            rows=RowCounts.of({**earlier.rows.by_date, **self.rows.by_date}),
+            departures=np.array([columns[dt] for dt in sorted(columns)]).T,
+        )
 
     @cached_property
     def tests(self) -> tuple[FeatureTest, ...]:

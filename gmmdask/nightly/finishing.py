@@ -11,7 +11,7 @@ import numpy as np
 from gmmdask.engine import Engine
 from gmmdask.lake import TrainingRows
 from gmmdask.mixture.alignment import Alignment
-from gmmdask.monitoring import FeatureBins, NightSums, NullDistribution, ReferenceProfile, learn_null
+from gmmdask.monitoring import FeatureBins, NightSums, ReferenceProfile, learn_null
 from gmmdask.nightly.identity import continue_ids, fresh_ids, greatest_id
 from gmmdask.nightly.model import NightModel, Watch, fingerprint
 from gmmdask.nightly.observing import observe_dates, observer_of
@@ -37,7 +37,7 @@ class Fitted:
     survey: Survey
     objection: str = ""
     inherited: Mapping[str, Any] = field(default_factory=dict)
-    ordinary: NullDistribution | None = None
+    continued: Watch | None = None
 
 
 def finish_model(
@@ -114,11 +114,11 @@ def _watch(plan: NightPlan, settings: Settings, engine: Engine, segments: Segmen
     sums = NightSums.of(
         observer.champion.stack.layout, {dt.isoformat(): seen.statistics for dt, seen in nights.items()}
     )
-    null = learn_null(sums, observer.champion, settings.drift.window)
-    return Watch(
-        null=null if fitted.ordinary is None else null.joined(fitted.ordinary),
+    watch = Watch(
+        null=learn_null(sums, observer.champion, settings.drift.window),
         profile=ReferenceProfile.learn(bins, {dt: seen.features for dt, seen in nights.items()}),
     )
+    return watch if fitted.continued is None else watch.joined(fitted.continued)
 
 
 def _named_counts(survey: Survey) -> dict[str, dict[str, int]]:

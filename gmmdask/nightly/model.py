@@ -46,6 +46,10 @@ class Watch:
     null: NullDistribution
     profile: ReferenceProfile
 
+    def joined(self, earlier: Watch) -> Watch:
+        """Return the watch of a model that continues another one: what was ordinary and usual to that one still is."""
+        return Watch(null=self.null.joined(earlier.null), profile=self.profile.joined(earlier.profile))
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NightModel:

@@ -169,8 +169,9 @@ def warm_start(
     segments = replace(old, parameters=parameters)
     learned_by = champion.provenance.get("settings", {})
     inherited = {name: learned_by[name] for name in INHERITED if name in learned_by}
-    ordinary = None if champion.watch is None else champion.watch.null
-    result = Fitted(segments=segments, survey=survey, objection=objection, inherited=inherited, ordinary=ordinary)
+    result = Fitted(
+        segments=segments, survey=survey, objection=objection, inherited=inherited, continued=champion.watch
+    )
     model = finish_model(plan, settings, engine, result, champion)
     steps.end("watch", "watch learned")
     return Training(

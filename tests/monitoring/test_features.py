@@ -243,6 +243,27 @@ def test_a_night_of_a_few_rows_or_none_is_measured_without_noise(n: int) -> None
     assert alarms(judged((values, colours))) == {("row_count", None, None)}
 
 
+def test_a_profile_that_continues_another_knows_by_how_much_nights_differed() -> None:
+    """A new level is its own; how far nights lie apart is that of both; an unknown test saw no earlier night."""
+    earlier, later = profile_of(wobble=0.3), [rows_of(seed) for seed in range(100, 105)]
+    sample = np.concatenate([values for values, _ in later], axis=1)
+    bins = FeatureBins.learn(FEATURES, sample, {"colour": {"red": 7, "blue": 2}})
+    nights = {TONIGHT + timedelta(i): counted(bins, *night) for i, night in enumerate(later)}
+    own = ReferenceProfile.learn(bins, nights)
+    joined = own.joined(earlier)
+    keys = [(test.statistic, test.feature, test.category) for test in joined.tests]
+    old = [(test.statistic, test.feature, test.category) for test in earlier.tests]
+    assert joined.total is own.total
+    assert list(joined.rows.by_date) == [*earlier.rows.by_date, *own.rows.by_date]
+    psi, blue = keys.index(("psi", FEATURES[0], None)), keys.index(("category_rate", "colour", "blue"))
+    seen = earlier.departures[old.index(keys[psi])]
+    np.testing.assert_array_equal(joined.departures[psi], [*seen, *own.departures[psi]])
+    assert np.isnan(joined.departures[blue, :N_NIGHTS]).all()
+    assert joined.largest[psi] == seen.max() > own.largest[psi]
+    again = own.joined(own)
+    np.testing.assert_array_equal(again.departures, own.departures)
+
+
 def test_a_profile_comes_back_equal_from_its_parts() -> None:
     arrays, facts = PROFILE.to_parts()
     again = ReferenceProfile.from_parts(arrays, json.loads(json.dumps(facts)))

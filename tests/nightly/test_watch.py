@@ -292,6 +292,8 @@ def test_a_warm_start_learns_from_the_nights_that_differ_and_knows_what_was_ordi
     null = load_night_model(settings, run["model_id"]).watch.null
     assert null.n_nights == TRAINED + WINDOW
     assert null.nights[:TRAINED] == before.watch.null.nights
+    profile = load_night_model(settings, run["model_id"]).watch.profile
+    assert list(profile.rows.by_date) == [day(n) for n in range(TRAINED + WINDOW)]
 
 
 def with_newcomers(number: int) -> pa.Table:

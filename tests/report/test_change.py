@@ -80,6 +80,18 @@ def test_parts_of_the_last_nights_that_alarm_are_told(quiet):
     assert any(told[1:] in note for note in notes(findings))
 
 
+def test_before_a_verdict_what_moved_is_that_of_the_nights_that_alarm(quiet):
+    """The last nights together where they alarm, and else tonight alone."""
+    tonight = [row("gain", value=0.002), row("gain", segment_id=1, part="weight", value=0.002)]
+    recent = [
+        row("gain", "recent", part="mean", value=0.2, threshold=0.1, is_alarm=True, reason="it moved"),
+        row("gain", "recent", segment_id=2, part="mean", value=0.2),
+    ]
+    for rows, scope, moved in ((tonight, "night", 1), ([*tonight, *recent], "recent", 2)):
+        change = change_of(judged(quiet, kept(), *rows))
+        assert (change.moved_in, [move.segment_id for move in change.moves]) == (scope, [moved])
+
+
 def test_the_page_tells_verdict_alarms_challenger_and_names(large_world, drifted):
     page = render_report(large_world.warehouse, RUN, model=large_world.model, alignment=made_up_alignment(12))
     words = Words(page).words
